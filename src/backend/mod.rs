@@ -1,0 +1,154 @@
+//! The traits that look at and touch what runs, and their implementations.
+//!
+//! Looking is a different type from touching: planning holds [`Observer`]s only, so a plan that
+//! changes something does not compile.
+
+#[cfg(test)]
+pub mod fake;
+pub mod process;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::model::{Address, BackendKind, Conflict, Instance, ObjectId, ObservedObject, OpId};
+
+/// Looks at what a backend runs and changes nothing.
+#[async_trait]
+pub trait Observer: Send + Sync {
+    /// Every object of this project that the backend has, in no particular order.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked. An object that cannot be read is reported as
+    /// [`Lost`](crate::model::ObjectState::Lost), not as an error, so that one broken object does not hide the rest.
+    async fn list(&self) -> Result<Vec<ObservedObject>, BackendError>;
+
+    /// What orch does not own and what stands in the way of these instances, none of which is up.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked.
+    async fn conflicts(&self, instances: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError>;
+
+    /// What one object is doing now; `None` when it is gone.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked.
+    async fn inspect(&self, object: &ObjectId) -> Result<Option<ObservedObject>, BackendError>;
+
+    /// The last `lines` log lines of an object, oldest first, without their time stamps.
+    ///
+    /// # Errors
+    /// When the log cannot be read; an object that logged nothing gives an empty list.
+    async fn tail(&self, object: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError>;
+
+    /// Where the log of an object is, for `orch logs`; oldest file first, the last one is written to.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked.
+    async fn log_files(&self, object: &ObjectId) -> Result<Vec<PathBuf>, BackendError>;
+}
+
+/// Changes what a backend runs. Every method is idempotent: a crash between its effect and the
+/// record of it is followed by the same call again, or by one that observation led to.
+#[async_trait]
+pub trait Operator: Observer {
+    /// Makes and starts a new object, stamped with the address, the op-id and the revision.
+    /// Returns once it runs (for a job: once it was started), before any health check.
+    /// An object of the same op-id that is already there is taken as it is.
+    async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError>;
+
+    /// Changes an object in place: its policy, and the address stamped into it.
+    async fn update(&self, op: &OpContext, object: &ObjectId, instance: &Instance) -> Result<(), BackendError>;
+
+    /// Starts an object that was stopped, under the definition that it was made with.
+    async fn start(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError>;
+
+    /// Stops an object gracefully and keeps it, so that it can be started again. Returns once
+    /// nothing of it runs.
+    async fn stop(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError>;
+
+    /// Stops an object and starts it again, stamped with the op-id and the instance's revision.
+    async fn restart(&self, op: &OpContext, object: &ObjectId, instance: &Instance) -> Result<(), BackendError>;
+
+    /// Stops an object gracefully if it runs, and removes it and its log. One that is gone is fine.
+    async fn remove(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError>;
+}
+
+/// What an operation is part of.
+#[derive(Debug, Clone)]
+pub struct OpContext {
+    /// The instance.
+    pub address: Address,
+    /// The attempt; it is stamped into what is made.
+    pub op_id: OpId,
+}
+
+/// Why a backend could not do what it was asked. The message says what it was doing to what; the
+/// caller adds the service and the host.
+#[derive(Debug, Clone, Error)]
+#[error("{message}")]
+pub struct BackendError {
+    /// What went wrong, as a fragment: `cannot start /opt/api: no such file or directory`.
+    pub message: String,
+    /// What the user can do about it.
+    pub hint: Option<String>,
+}
+
+impl BackendError {
+    /// An error without a hint.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// The backends of this project, to look with.
+#[derive(Clone, Default)]
+pub struct Observers(BTreeMap<BackendKind, Arc<dyn Observer>>);
+
+/// The backends of this project, to change with.
+#[derive(Clone, Default)]
+pub struct Operators(BTreeMap<BackendKind, Arc<dyn Operator>>);
+
+impl Observers {
+    /// Adds a backend.
+    #[must_use]
+    pub fn with(mut self, kind: BackendKind, backend: Arc<dyn Observer>) -> Self {
+        self.0.insert(kind, backend);
+        self
+    }
+
+    /// The backend of a kind; `None` where nothing runs, as for `external`.
+    #[must_use]
+    pub fn get(&self, kind: BackendKind) -> Option<&Arc<dyn Observer>> {
+        self.0.get(&kind)
+    }
+
+    /// Every backend, by kind.
+    pub fn iter(&self) -> impl Iterator<Item = (BackendKind, &Arc<dyn Observer>)> {
+        self.0.iter().map(|(kind, backend)| (*kind, backend))
+    }
+}
+
+impl Operators {
+    /// Adds a backend.
+    #[must_use]
+    pub fn with(mut self, kind: BackendKind, backend: Arc<dyn Operator>) -> Self {
+        self.0.insert(kind, backend);
+        self
+    }
+
+    /// The backend of a kind; `None` where nothing runs, as for `external`.
+    #[must_use]
+    pub fn get(&self, kind: BackendKind) -> Option<&Arc<dyn Operator>> {
+        self.0.get(&kind)
+    }
+}

@@ -1,0 +1,116 @@
+//! What never happens, whatever the input: a panic, an overflow of the stack, a slow failure.
+
+use proptest::prelude::*;
+
+use super::{Project, process};
+
+const VALID: &str = r#"
+version: "1.0"
+variables: {A: {default: 1, pattern: "[0-9]"}}
+x-base: &base {type: process, binary: /bin/true, args: ["${var:A}", 'b', "ü\n"]}
+services:
+  api:
+    backend: {<<: *base, env: {K: v}, restart: {delay: 1s}}
+    dependencies: {db: {condition: healthy}}
+    health_check: [{type: http, url: "http://localhost:8080/h", expected_status: 200}]
+  db:
+    backend: *base
+    health_check: {type: tcp, port: 5432}
+    triggers: |
+      x
+"#;
+
+/// Loads and draws; only the absence of a panic counts.
+fn survive(bytes: &[u8]) {
+    let project = Project::empty();
+    project.write("orch.yaml", bytes);
+    if let Err(problems) = project.load() {
+        let _ = problems.render(false, 80);
+        let _ = problems.to_data();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        survive(&bytes);
+    }
+
+    #[test]
+    fn yaml_like_text_never_panics(text in "([a-z]{1,3}: |- |\\[|\\]|\\{|\\}|\"|'|&a |\\*a|<<: |\n *|\\$\\{|\\}|!!str |ü|# |\\||>|,|\\?|---\n|\t){0,60}") {
+        survive(text.as_bytes());
+    }
+
+    #[test]
+    fn mutated_definitions_never_panic(
+        edits in proptest::collection::vec((0..VALID.len(), 0usize..4, any::<u8>()), 1..8)
+    ) {
+        let mut bytes = VALID.as_bytes().to_vec();
+        for (at, remove, insert) in edits {
+            let at = at.min(bytes.len());
+            let end = (at + remove).min(bytes.len());
+            bytes.splice(at..end, [insert]);
+        }
+        survive(&bytes);
+    }
+
+    #[test]
+    fn truncated_definitions_never_panic(at in 0..VALID.len()) {
+        survive(&VALID.as_bytes()[..at]);
+    }
+}
+
+#[test]
+fn a_long_chain_of_dependencies_loads_and_a_long_cycle_is_cut() {
+    let count = 20_000;
+    let chain = |last: &str| {
+        let mut text = "services:\n".to_owned();
+        for n in 0..count {
+            let next = if n + 1 < count { format!("s{}", n + 1) } else { last.to_owned() };
+            text.push_str(&format!("  s{n}: {{backend: {{type: external}}, dependencies: [{next}]}}\n"));
+        }
+        text.push_str("  end: {backend: {type: external}}\n");
+        text
+    };
+    assert_eq!(Project::new(&chain("end")).good().desired.services.len(), count + 1);
+    let found = Project::new(&chain("s0")).bad();
+    assert!(found.contains("s0 -> s1 -> ") && found.contains("more") && found.len() < 500, "{found}");
+}
+
+#[test]
+fn a_line_of_megabytes_is_cut() {
+    let long = "x".repeat(1 << 20);
+    let text = process(&format!("      args: [{long}]\n      ports: [{long}]\n"));
+    let problems = Project::new(&text).load().unwrap_err();
+    let drawn = problems.render(false, 100);
+    assert!(drawn.len() < 4000, "{} bytes", drawn.len());
+}
+
+/// Prints how long large definitions take; `cargo test --release -- --ignored --nocapture load_speed`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn load_speed() {
+    for count in [10_000, 100_000] {
+        let mut text = "services:\n".to_owned();
+        for n in 0..count {
+            let layer = n / 100;
+            text.push_str(&format!("  svc-{n:06}:\n    backend: {{type: external}}\n"));
+            if layer > 0 {
+                let below = (layer - 1) * 100;
+                let (one, two) = (below + n % 100, below + (n + 1) % 100);
+                text.push_str(&format!("    dependencies: [svc-{one:06}, svc-{two:06}]\n"));
+            }
+        }
+        let project = Project::new(&text);
+        for _ in 0..3 {
+            let start = std::time::Instant::now();
+            let loaded = project.good();
+            println!("{count} services, {} KB: {:?}", text.len() / 1000, start.elapsed());
+            assert_eq!(loaded.desired.services.len(), count);
+        }
+        let peak = std::fs::read_to_string("/proc/self/status").unwrap();
+        println!("{}", peak.lines().find(|line| line.starts_with("VmHWM")).unwrap());
+    }
+}

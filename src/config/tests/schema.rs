@@ -1,0 +1,110 @@
+//! The JSON Schema says what the loader does.
+
+use serde_json::{Value, json};
+
+use super::Project;
+
+/// Whether the schema takes a definition; YAML is a superset of JSON, so the loader reads the same.
+fn accepts(definition: &Value) -> bool {
+    jsonschema::validator_for(super::super::schema().as_value()).unwrap().is_valid(definition)
+}
+
+fn service(keys: &Value) -> Value {
+    let mut service = json!({"backend": {"type": "process", "binary": "/bin/true"}});
+    for (key, value) in keys.as_object().unwrap() {
+        service[key] = value.clone();
+    }
+    json!({"services": {"web": service, "db": {"backend": {"type": "external"}}}})
+}
+
+#[test]
+fn schema_and_loader_agree() {
+    let http = |more: &Value| {
+        let mut check = json!({"type": "http", "url": "http://h/"});
+        for (key, value) in more.as_object().unwrap() {
+            check[key] = value.clone();
+        }
+        service(&json!({"health_check": check}))
+    };
+    let process = |more: &Value| {
+        let mut backend = json!({"type": "process", "binary": "/bin/true"});
+        for (key, value) in more.as_object().unwrap() {
+            backend[key] = value.clone();
+        }
+        service(&json!({"backend": backend}))
+    };
+    for good in [
+        json!({"version": "1.0", "project": "p", "services": {}, "x-a": 1, "variables": {"A": {"default": 1, "sensitive": true}}}),
+        json!({"settings": {"max_parallel": 4, "default_timeout": "5m", "on_failure": "halt"}, "services": {}}),
+        json!({"networks": {"n": {"type": "lan", "subnet": "10.0.0.0/8"}}, "services": {}}),
+        service(&json!({"dependencies": ["db"], "x-note": [1]})),
+        service(&json!({"dependencies": {"db": null}})),
+        service(&json!({"dependencies": {"db": {"condition": "started", "restart": false}}})),
+        service(&json!({"dependencies": null, "timeout": 5, "settle": "300ms"})),
+        service(&json!({"kind": "job", "profiles": [], "triggers": [], "lifecycle": {"prevent_destroy": true}})),
+        http(&json!({"expected_status": 200, "body": "ok", "interval_secs": 5})),
+        http(&json!({"expected_status": [200], "body": {"contains": "ok"}, "headers": {"A": 1}})),
+        service(&json!({"health_check": [{"type": "tcp", "port": 80}, {"type": "backend"}]})),
+        service(&json!({"health_check": [{"type": "command", "command": "true"}, {"type": "script", "path": "x"}]})),
+        process(&json!({"args": ["a", 1, true], "env": {"A": 1}, "ports": [80], "user": null})),
+        process(&json!({"log": {"max_size": "50MB", "keep": 2}, "restart": "always", "stop_signal": "TERM"})),
+        process(&json!({"log": {"max_size": 5000}, "restart": {"policy": "never", "delay": 0}, "stop_timeout": 0})),
+    ] {
+        assert!(accepts(&good), "the schema refuses {good}");
+        Project::new(&good.to_string()).good();
+    }
+    for bad in [
+        json!({"sevices": {}}),
+        json!({"services": {"a": {}}}),
+        json!({"services": {"a": {"backend": {"type": "docker"}}}}),
+        json!({"services": {"a": {"backend": {"type": "process"}}}}),
+        service(&json!({"kind": "periodic"})),
+        service(&json!({"dependencies": "db"})),
+        service(&json!({"health_check": {"port": 80}})),
+        service(&json!({"health_check": {"type": "tcp", "port": 99999}})),
+        service(&json!({"lifecycle": {"prevent_destroy": "yes"}})),
+        service(&json!({"timeout": 0})),
+        process(&json!({"stop_signal": "SIGFOO"})),
+        process(&json!({"restart": "sometimes"})),
+        process(&json!({"args": "x"})),
+    ] {
+        assert!(!accepts(&bad), "the schema takes {bad}");
+        Project::new(&bad.to_string()).bad();
+    }
+}
+
+#[test]
+fn values_may_come_from_variables() {
+    let variable = |name: &str, default: Value| (name.to_owned(), json!({"default": default}));
+    let variables: serde_json::Map<_, _> =
+        [variable("N", json!(5)), variable("B", json!(true)), variable("R", json!("never"))].into_iter().collect();
+    let mut definition = service(&json!({"timeout": "${var:N}", "lifecycle": {"prevent_destroy": "${var:B}"}}));
+    definition["variables"] = Value::Object(variables);
+    definition["services"]["web"]["backend"]["restart"] = json!("${var:R}");
+    definition["services"]["web"]["backend"]["ports"] = json!(["${var:N}"]);
+    assert!(accepts(&definition));
+    Project::new(&definition.to_string()).good();
+}
+
+#[test]
+fn every_key_is_described() {
+    fn walk(value: &Value, path: &str, missing: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                if let Some(Value::Object(properties)) = object.get("properties") {
+                    for (name, property) in properties {
+                        if name != "type" && property.get("description").is_none() {
+                            missing.push(format!("{path}.{name}"));
+                        }
+                    }
+                }
+                object.iter().for_each(|(key, value)| walk(value, &format!("{path}.{key}"), missing));
+            }
+            Value::Array(list) => list.iter().for_each(|value| walk(value, path, missing)),
+            _ => {}
+        }
+    }
+    let mut missing = Vec::new();
+    walk(super::super::schema().as_value(), "", &mut missing);
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -1,0 +1,389 @@
+//! One worker obeys one step: intent, operations, gate, and the way back when one of them fails.
+//!
+//! The intent is durable before the first operation and the end before the dispatcher hears of it.
+//! A worker that is killed, or cancelled, anywhere in between leaves an intent without an end: the
+//! next plan looks at what carries its op-id and goes on from there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+
+use super::dispatcher::Happening;
+use super::evidence;
+use super::work::Work;
+use crate::backend::{BackendError, OpContext, Operator};
+use crate::event::{StepOutcome, What};
+use crate::health;
+use crate::model::{BackendKind, Instance, Kind, ObjectId, OnFailure, OpId};
+use crate::plan::{Action, GateBy, Mode, ObjectRef, Operation, Step};
+use crate::state::{End, Pending, Record, RecordChange, RecordStatus};
+
+/// Why a step failed, as the user reads it.
+struct Failure {
+    message: String,
+    /// The object that failed, whose log is evidence.
+    object: Option<(BackendKind, ObjectId)>,
+}
+
+/// Does one step and reports it; returns when its end is durable, or when it is cancelled.
+pub(super) async fn work(
+    work: Arc<Work>,
+    index: usize,
+    happenings: mpsc::UnboundedSender<Happening>,
+    mut cancelled: watch::Receiver<bool>,
+) {
+    let step = &work.plan.steps[index];
+    let worker = Worker::new(&work, step, happenings.clone());
+    let began = Instant::now();
+    let ended = tokio::select! {
+        biased;
+        ended = worker.run(began) => ended,
+        // Nothing is written: what is half done is for the next plan to look at.
+        _ = cancelled.wait_for(|cancelled| *cancelled) => Ok(StepOutcome::Cancelled),
+    };
+    let (outcome, happening) = match ended {
+        Ok(outcome) => (outcome.clone(), Happening::Ended(step.id, outcome)),
+        Err(error) => (StepOutcome::Failed { error: error.clone() }, Happening::Unwritable(step.id, error)),
+    };
+    work.events.emit(What::StepFinished {
+        step: step.id,
+        address: step.address.clone(),
+        action: step.action,
+        outcome,
+        took_ms: millis(began.elapsed()),
+    });
+    // The loop outlives its workers; when it is gone there is nobody left to tell.
+    let _ = happenings.send(happening);
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+struct Worker<'a> {
+    work: &'a Work,
+    step: &'a Step,
+    op_id: OpId,
+    happenings: mpsc::UnboundedSender<Happening>,
+    /// The old record, from which a rollback and the new record start.
+    before: Option<&'a Record>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(work: &'a Work, step: &'a Step, happenings: mpsc::UnboundedSender<Happening>) -> Self {
+        let before = work.records.get(step.renamed_from.as_ref().unwrap_or(&step.address));
+        Self { work, step, op_id: work.run.op(step.id.0), happenings, before }
+    }
+
+    /// Does the step. `Err` means that the state can no longer be written.
+    async fn run(&self, began: Instant) -> Result<StepOutcome, String> {
+        let Step { id, address, action, reason, .. } = self.step;
+        let pending = Pending {
+            run: self.work.run.clone(),
+            op_id: self.op_id.clone(),
+            action: action.to_string(),
+            backend: self.step.backend,
+            begun_at: (self.work.clock)(),
+        };
+        self.work.intents.begin(id.0, address, pending).await.map_err(|error| error.to_string())?;
+        self.work.events.emit(What::StepStarted {
+            step: *id,
+            address: address.clone(),
+            op_id: self.op_id.clone(),
+            action: *action,
+            reason: reason.clone(),
+        });
+        let mut created = None;
+        let obeyed = self.obey(&self.step.operations, &mut created, false).await;
+        let (outcome, end) = match obeyed {
+            Ok(()) => {
+                // The loop outlives its workers; when it is gone there is nobody left to tell.
+                let _ = self.happenings.send(Happening::Ending(self.step.id));
+                (StepOutcome::Done, self.end_done(created, began))
+            }
+            Err(failure) => self.fail(failure, created).await,
+        };
+        crate::crash_point!("step.end.before");
+        self.work.intents.end(end).await.map_err(|error| error.to_string())?;
+        crate::crash_point!("step.end.after");
+        Ok(outcome)
+    }
+
+    /// Obeys a list of operations, forward or back.
+    async fn obey(&self, operations: &[Operation], created: &mut Option<ObjectId>, back: bool) -> Result<(), Failure> {
+        let mut told = back;
+        for operation in operations {
+            if !told && matches!(operation, Operation::Gate { .. }) {
+                told = true;
+                self.tell_started();
+            }
+            self.note(operation);
+            crate::crash_point!("step.operation.before");
+            match operation {
+                // A gate keeps to its own deadline, and says what it waited for.
+                Operation::Gate { object, by } => {
+                    let object = object.as_ref().and_then(|object| self.resolve(object, created));
+                    self.gate(object, *by, back).await?;
+                }
+                _ => self.operate_in_time(operation, created).await?,
+            }
+            crate::crash_point!("step.operation.after");
+        }
+        Ok(())
+    }
+
+    fn tell_started(&self) {
+        // The loop outlives its workers; when it is gone there is nobody left to tell.
+        let _ = self.happenings.send(Happening::Started(self.step.id));
+    }
+
+    fn note(&self, operation: &Operation) {
+        let new = |object: &ObjectRef| if *object == ObjectRef::New { "the new one" } else { "it" };
+        let old = |object: &ObjectRef| {
+            let replaces = matches!(self.step.action, Action::Replace { .. } | Action::Adopt);
+            if *object == ObjectRef::New {
+                "the new one"
+            } else if replaces {
+                "the old one"
+            } else {
+                "it"
+            }
+        };
+        let detail = match operation {
+            Operation::Create => "starting the new one".to_owned(),
+            Operation::Update { object } => format!("updating {}", new(object)),
+            Operation::Start { object } => format!("starting {}", old(object)),
+            Operation::Stop { object } => format!("stopping {}", old(object)),
+            Operation::Restart { object } => format!("restarting {}", new(object)),
+            Operation::Remove { object } => format!("removing {}", old(object)),
+            Operation::Gate { .. } => "waiting for its gate".to_owned(),
+        };
+        self.work.events.emit(What::Operation { step: self.step.id, address: self.step.address.clone(), detail });
+    }
+
+    fn context(&self) -> OpContext {
+        OpContext { address: self.step.address.clone(), op_id: self.op_id.clone() }
+    }
+
+    fn operator(&self, backend: BackendKind) -> Result<&Arc<dyn Operator>, Failure> {
+        let missing = || Failure { message: format!("there is no backend `{backend}`"), object: None };
+        self.work.operators.get(backend).ok_or_else(missing)
+    }
+
+    /// The backend and the object that a reference means; `None` for a new one that never was made.
+    fn resolve(&self, object: &ObjectRef, created: &Option<ObjectId>) -> Option<(BackendKind, ObjectId)> {
+        match object {
+            ObjectRef::New => created.clone().map(|id| (self.step.backend, id)),
+            ObjectRef::Existing { backend, id } => Some((*backend, id.clone())),
+        }
+    }
+
+    fn instance(&self) -> Result<&'a Instance, Failure> {
+        let instance = self.work.instances.get(&self.step.address);
+        let found = instance.filter(|instance| Some(instance.revision) == self.step.revision);
+        found.ok_or_else(|| Failure {
+            message: "the file no longer has the revision that was planned".to_owned(),
+            object: None,
+        })
+    }
+
+    async fn operate_in_time(&self, operation: &Operation, created: &mut Option<ObjectId>) -> Result<(), Failure> {
+        let timeout = Duration::from_millis(self.step.timeout_ms);
+        match tokio::time::timeout(timeout, self.operate(operation, created)).await {
+            Ok(done) => done,
+            Err(_) => {
+                let object = created.clone().map(|id| (self.step.backend, id));
+                Err(Failure { message: format!("the backend did not answer within {timeout:?}"), object })
+            }
+        }
+    }
+
+    async fn operate(&self, operation: &Operation, created: &mut Option<ObjectId>) -> Result<(), Failure> {
+        let context = self.context();
+        if *operation == Operation::Create {
+            let backend = self.step.backend;
+            let id =
+                self.operator(backend)?.create(&context, self.instance()?).await.map_err(|e| self.refused(e, None))?;
+            *created = Some(id);
+            return Ok(());
+        }
+        // A rollback may begin before the new object was made: then there is nothing to remove.
+        let Some((backend, id)) = operation.object().and_then(|object| self.resolve(object, created)) else {
+            return Ok(());
+        };
+        let operator = self.operator(backend)?;
+        let done = match operation {
+            Operation::Update { .. } => operator.update(&context, &id, self.instance()?).await,
+            Operation::Start { .. } => operator.start(&context, &id).await,
+            Operation::Stop { .. } => operator.stop(&context, &id).await,
+            Operation::Restart { .. } => operator.restart(&context, &id, self.instance()?).await,
+            Operation::Remove { .. } => operator.remove(&context, &id).await,
+            Operation::Create | Operation::Gate { .. } => Ok(()),
+        };
+        done.map_err(|error| self.refused(error, Some((backend, id))))
+    }
+
+    fn refused(&self, error: BackendError, object: Option<(BackendKind, ObjectId)>) -> Failure {
+        let hint = error.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+        Failure { message: format!("{}{hint}", error.message), object }
+    }
+
+    async fn gate(&self, object: Option<(BackendKind, ObjectId)>, by: GateBy, back: bool) -> Result<(), Failure> {
+        let wanted = self.instance()?;
+        let judged = match (by, back, self.before) {
+            (GateBy::Checks, false, _) | (_, _, None) => wanted.clone(),
+            (_, _, Some(before)) => before_instance(wanted, before, by),
+        };
+        let operator = match &object {
+            Some((backend, id)) => Some((self.operator(*backend)?, id)),
+            None => None,
+        };
+        let looked_at = operator.map(|(operator, id)| (operator.as_ref() as &dyn crate::backend::Observer, id));
+        let mut on_probe = |probe: health::ProbeReport| {
+            self.work.events.emit(What::Probed {
+                step: self.step.id,
+                address: self.step.address.clone(),
+                check: probe.check,
+                attempt: probe.attempt,
+                healthy: probe.healthy,
+                detail: probe.detail,
+            });
+        };
+        let passed = health::gate(&judged, looked_at, &self.work.probe_env, &mut on_probe).await;
+        passed.map(|_| ()).map_err(|missed| Failure { message: missed.to_string(), object })
+    }
+
+    /// What a failure leads to: the evidence is kept first, then the plan's way back is taken.
+    async fn fail(&self, failure: Failure, mut created: Option<ObjectId>) -> (StepOutcome, End) {
+        let error = failure.message;
+        let object = failure.object.or_else(|| created.clone().map(|id| (self.step.backend, id)));
+        let log = match &object {
+            Some((backend, id)) => match self.work.operators.get(*backend) {
+                Some(operator) => operator.tail(id, evidence::LOG_LINES).await.unwrap_or_default(),
+                None => Vec::new(),
+            },
+            None => Vec::new(),
+        };
+        evidence::keep(&self.work.evidence, &self.work.events, self.step, &error, log);
+        let goes_back = self.work.plan.on_failure == OnFailure::Rollback && !self.step.rollback.is_empty();
+        let Some(before) = self.before.filter(|_| goes_back) else {
+            return (StepOutcome::Failed { error }, self.end_failed(object));
+        };
+        self.work.events.emit(What::RollbackStarted {
+            step: self.step.id,
+            address: self.step.address.clone(),
+            error: error.clone(),
+        });
+        crate::crash_point!("step.rollback.before");
+        match self.obey(&self.step.rollback, &mut created, true).await {
+            Ok(()) => (StepOutcome::RolledBack { error }, self.end("rolled_back", RecordChange::Keep)),
+            Err(failure) => {
+                let record = Record { status: RecordStatus::Failed, updated_at: (self.work.clock)(), ..before.clone() };
+                let outcome = StepOutcome::RollbackFailed { error, rollback_error: failure.message };
+                (outcome, self.end("rollback_failed", RecordChange::Put(record)))
+            }
+        }
+    }
+
+    fn end(&self, outcome: &str, record: RecordChange) -> End {
+        let done = outcome == "done";
+        End {
+            step: self.step.id.0,
+            address: self.step.address.clone(),
+            outcome: outcome.to_owned(),
+            done,
+            record,
+            renamed_from: self.step.renamed_from.clone().filter(|_| done),
+            at: (self.work.clock)(),
+        }
+    }
+
+    fn end_done(&self, created: Option<ObjectId>, began: Instant) -> End {
+        let record = match self.step.action {
+            Action::Delete | Action::Forget => RecordChange::Remove,
+            Action::Stop => self.before.map_or(RecordChange::Keep, |before| {
+                let updated_at = (self.work.clock)();
+                RecordChange::Put(Record { status: RecordStatus::Stopped, updated_at, ..before.clone() })
+            }),
+            _ => {
+                let healthy = |kind| if kind == Kind::Job { RecordStatus::Completed } else { RecordStatus::Healthy };
+                let object = created.or_else(|| self.kept_object());
+                self.record(object, healthy, Some(millis(began.elapsed())))
+            }
+        };
+        self.end("done", record)
+    }
+
+    /// A service that failed and has no way back is left as it is, to be looked at.
+    fn end_failed(&self, object: Option<(BackendKind, ObjectId)>) -> End {
+        let record = match self.step.action {
+            Action::Delete | Action::Forget | Action::Stop => RecordChange::Keep,
+            _ => self.record(object.map(|(_, id)| id).or_else(|| self.kept_object()), |_| RecordStatus::Failed, None),
+        };
+        self.end("failed", record)
+    }
+
+    /// The existing object that the step is about: the one that it gates, or else the recorded one.
+    fn kept_object(&self) -> Option<ObjectId> {
+        let gated = self.step.operations.iter().find_map(|operation| match operation {
+            Operation::Gate { object: Some(ObjectRef::Existing { id, .. }), .. } => Some(id.clone()),
+            _ => None,
+        });
+        let creates = self.step.operations.contains(&Operation::Create);
+        gated.or_else(|| self.before.filter(|_| !creates && self.step.backend != BackendKind::External)?.object.clone())
+    }
+
+    fn record(
+        &self,
+        object: Option<ObjectId>,
+        status: impl FnOnce(Kind) -> RecordStatus,
+        took_ms: Option<u64>,
+    ) -> RecordChange {
+        let Some(instance) = self.work.instances.get(&self.step.address) else { return RecordChange::Keep };
+        let now = (self.work.clock)();
+        let took_ms = took_ms.or_else(|| self.before.map(|before| before.took_ms)).unwrap_or(0);
+        if let (Mode::Verb, Some(before)) = (self.work.plan.mode, self.before) {
+            // A verb acts on what was applied: what the file says now is not recorded by it.
+            let (op_id, status) = (self.stamped_op_id(), status(before.kind));
+            return RecordChange::Put(Record { object, op_id, status, updated_at: now, took_ms, ..before.clone() });
+        }
+        let fields: BTreeMap<_, _> = instance.fields.iter().map(|f| (f.path.to_string(), f.value.clone())).collect();
+        let service = &instance.service;
+        RecordChange::Put(Record {
+            kind: service.kind,
+            backend: service.spec.backend(),
+            object,
+            op_id: self.stamped_op_id(),
+            revision: instance.revision,
+            status: status(service.kind),
+            fields,
+            dependencies: service.dependencies.clone(),
+            prevent_destroy: service.lifecycle.prevent_destroy,
+            created_at: self.before.map_or(now, |before| before.created_at),
+            updated_at: now,
+            took_ms,
+        })
+    }
+
+    /// The op-id that the object carries after this step: this attempt's where it made or restarted
+    /// it, the one that was observed where it only took it over, else the one it had.
+    fn stamped_op_id(&self) -> OpId {
+        let stamps = |operation: &Operation| matches!(operation, Operation::Create | Operation::Restart { .. });
+        if self.step.operations.iter().any(stamps) {
+            return self.op_id.clone();
+        }
+        let observed = self.step.adopts.clone();
+        observed.or_else(|| self.before.map(|before| before.op_id.clone())).unwrap_or_else(|| self.op_id.clone())
+    }
+}
+
+/// The instance as it was recorded, for judging an old version that comes back.
+fn before_instance(wanted: &Instance, before: &Record, by: GateBy) -> Instance {
+    let mut service = (*wanted.service).clone();
+    if by == GateBy::Running {
+        service.checks.clear();
+    }
+    Instance { service: Arc::new(service), revision: before.revision, ..wanted.clone() }
+}

@@ -1,0 +1,128 @@
+//! A service: what runs it, what it needs, how it is known to be well.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ContentDigest, HealthCheck, ServiceName, Spec};
+
+/// How long a service is meant to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Runs until it is stopped.
+    Permanent,
+    /// Runs to completion; exit code 0 is success.
+    Job,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Permanent => "permanent",
+            Self::Job => "job",
+        })
+    }
+}
+
+/// What a dependency must have reached before the dependent starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// It was started; its gate need not have passed.
+    Started,
+    /// Its gate passed.
+    Healthy,
+    /// It is a job that exited 0.
+    Completed,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Started => "started",
+            Self::Healthy => "healthy",
+            Self::Completed => "completed",
+        })
+    }
+}
+
+/// A service that another one needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Dependency {
+    /// The service that is needed.
+    pub service: ServiceName,
+    /// What it must have reached. Defaults are already filled in: `healthy` where the dependency
+    /// has a check, `completed` where it is a job, else `started`.
+    pub condition: Condition,
+    /// Whether a restart or replace of the dependency restarts the dependent too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart: bool,
+}
+
+/// Rules about a service's life that its definition alone does not give.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// No plan may delete or replace it; a restart is allowed.
+    pub prevent_destroy: bool,
+    /// Fields (a path, or the start of one before a dot) whose changes are not acted on.
+    pub ignore_changes: Vec<String>,
+    /// Services whose replace or restart replaces this one.
+    pub replace_triggered_by: Vec<ServiceName>,
+    /// A replace brings the new one up, behind its gate, before the old one goes.
+    pub create_before_destroy: bool,
+}
+
+/// A file whose content reruns a job or restarts a service when it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// The path as the file gives it.
+    pub path: String,
+    /// The content; `None` while the file does not exist.
+    pub content: Option<ContentDigest>,
+}
+
+/// A service as the file wants it, with every default filled in and every path absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// How long it is meant to run.
+    pub kind: Kind,
+    /// What runs it, and how.
+    pub spec: Spec,
+    /// What it needs, sorted by name.
+    pub dependencies: Vec<Dependency>,
+    /// How it is known to be well; all must pass.
+    pub checks: Vec<HealthCheck>,
+    /// Rules about its life.
+    pub lifecycle: Lifecycle,
+    /// Files that rerun or restart it.
+    pub triggers: Vec<Trigger>,
+    /// The name it had before, so that what runs is kept.
+    pub renamed_from: Option<ServiceName>,
+    /// How long each operation of a step on it may take, its gate too.
+    pub timeout: Duration,
+    /// How long a service without a check must keep running to pass its gate.
+    pub settle: Duration,
+}
+
+impl Service {
+    /// A permanent service with nothing but its name and what runs it, and the defaults of the file.
+    #[must_use]
+    pub fn new(name: ServiceName, spec: Spec) -> Self {
+        Self {
+            name,
+            kind: Kind::Permanent,
+            spec,
+            dependencies: Vec::new(),
+            checks: Vec::new(),
+            lifecycle: Lifecycle::default(),
+            triggers: Vec::new(),
+            renamed_from: None,
+            timeout: Duration::from_secs(300),
+            settle: Duration::from_millis(300),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The composition root: one file for each operation.
+//!
+//! Operations take data and give data. They say nothing to a terminal: that is the business of
+//! `report`, which `cli` connects with them.
+
+mod apply;
+mod error;
+mod graph;
+mod history;
+mod init;
+mod logs;
+mod observe;
+mod plan;
+mod project;
+mod records;
+mod saved;
+mod schema;
+mod status;
+
+pub use apply::{LockOptions, Prepared, prepare, prepare_saved};
+pub use error::OpError;
+pub use graph::graph;
+pub use history::history;
+pub use init::{TEMPLATE, init};
+pub use logs::{LogLine, Logs, LogsOptions};
+pub use plan::{PlanOptions, Planned, make_plan, read_plan, save_plan};
+pub use project::{Options, Project};
+pub use records::{move_record, pull_state, push_state, read_state, remove_records};
+pub use schema::{SchemaOf, schema};
+pub use status::{Status, status};

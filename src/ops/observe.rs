@@ -1,0 +1,134 @@
+//! Asks every backend what there is.
+
+use std::collections::BTreeMap;
+
+use super::OpError;
+use crate::backend::Observers;
+use crate::health::{self, ProbeEnv};
+use crate::model::{Address, BackendKind, Exit, Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject};
+use crate::state::{Record, RecordStatus, State};
+
+/// What is asked about health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probing {
+    /// Nothing: what goes down anyway need not be well.
+    Skip,
+    /// One answer of each check.
+    Once,
+    /// As [`Once`](Self::Once), but a failure must be confirmed before a plan acts on it.
+    Settled,
+}
+
+/// Looks at everything of a project: the objects by address, what stands in the way of those that
+/// are not up, and the health of those that are.
+///
+/// # Errors
+/// When a backend cannot be asked.
+pub(super) async fn observe(
+    observers: &Observers,
+    desired: &BTreeMap<Address, Instance>,
+    recorded: &State,
+    env: &ProbeEnv,
+    probing: Probing,
+) -> Result<BTreeMap<Address, Observation>, OpError> {
+    let mut observed = list(observers, recorded).await?;
+    conflicts(observers, desired, &mut observed).await?;
+    if probing == Probing::Skip {
+        return Ok(observed);
+    }
+    let should_answer = |(address, instance): &(&Address, &Instance)| {
+        let record = recorded.records.get(*address);
+        match instance.service.spec.backend() {
+            BackendKind::External => record.is_some(),
+            _ => observed.get(*address).is_some_and(|found| found.objects.iter().any(ObservedObject::is_up)),
+        }
+    };
+    let probed: Vec<&Instance> = desired.iter().filter(should_answer).map(|(_, instance)| instance).collect();
+    let answers = match probing == Probing::Settled {
+        true => health::check_settled(&probed, env).await,
+        false => health::check_many(&probed, env).await,
+    };
+    for (instance, health) in probed.iter().zip(answers) {
+        if health.is_some() {
+            observed.entry(instance.address.clone()).or_default().health = health;
+        }
+    }
+    Ok(observed)
+}
+
+/// The objects of every backend, by address: the one whose record names the object, else the one
+/// that is stamped into it. They differ after `orch state mv`, until the next apply.
+pub(super) async fn list(observers: &Observers, recorded: &State) -> Result<BTreeMap<Address, Observation>, OpError> {
+    let owned = recorded.records.iter().filter_map(|(address, record)| Some((record.object.as_ref()?, address)));
+    let owners: BTreeMap<&ObjectId, &Address> = owned.collect();
+    let mut observed: BTreeMap<Address, Observation> = BTreeMap::new();
+    for (kind, observer) in observers.iter() {
+        let objects =
+            observer.list().await.map_err(|error| OpError::backend(format!("looking at backend {kind}"), error))?;
+        for object in objects {
+            let address = owners.get(&object.id).copied().unwrap_or(&object.address).clone();
+            observed.entry(address).or_default().objects.push(object);
+        }
+    }
+    for found in observed.values_mut() {
+        found.objects.sort_by(|a, b| a.op_id.cmp(&b.op_id));
+    }
+    Ok(observed)
+}
+
+async fn conflicts(
+    observers: &Observers,
+    desired: &BTreeMap<Address, Instance>,
+    observed: &mut BTreeMap<Address, Observation>,
+) -> Result<(), OpError> {
+    for (kind, observer) in observers.iter() {
+        let down = |instance: &&Instance| {
+            let found = observed.get(&instance.address);
+            instance.service.spec.backend() == kind
+                && !instance.service.spec.ports().is_empty()
+                && !found.is_some_and(|found| found.objects.iter().any(ObservedObject::is_up))
+        };
+        let instances: Vec<&Instance> = desired.values().filter(down).collect();
+        if instances.is_empty() {
+            continue;
+        }
+        let found = observer.conflicts(&instances).await;
+        let found =
+            found.map_err(|error| OpError::backend(format!("looking at the ports of backend {kind}"), error))?;
+        for (address, conflicts) in found {
+            observed.entry(address).or_default().conflicts = conflicts;
+        }
+    }
+    Ok(())
+}
+
+/// What would be found if everything were as it is recorded: for `--refresh=false`.
+pub(super) fn as_recorded(recorded: &State) -> BTreeMap<Address, Observation> {
+    let object = |(address, record): (&Address, &Record)| {
+        let id = record.object.clone()?;
+        let state = match (record.kind, record.status) {
+            (_, RecordStatus::Stopped) => ObjectState::Stopped,
+            (Kind::Job, _) => {
+                let code = i32::from(record.status == RecordStatus::Failed);
+                ObjectState::Exited(Exit { code: Some(code), signal: None, out_of_memory: false })
+            }
+            (Kind::Permanent, _) => ObjectState::Running,
+        };
+        let object = ObservedObject {
+            backend: record.backend,
+            id,
+            op_id: record.op_id.clone(),
+            address: address.clone(),
+            revision: record.revision,
+            state,
+            incarnation: None,
+            pid: None,
+            since: None,
+            restarts: 0,
+            last_exit: None,
+            drift: Vec::new(),
+        };
+        Some((address.clone(), Observation { objects: vec![object], ..Observation::default() }))
+    };
+    recorded.records.iter().filter_map(object).collect()
+}

@@ -1,0 +1,131 @@
+//! A project: its file, its state folder and its backends, opened for one operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::OpError;
+use crate::backend::process::ProcessBackend;
+use crate::backend::{Observers, Operators};
+use crate::config::{self, Diagnostics, LoadOptions, Loaded};
+use crate::health::ProbeEnv;
+use crate::model::{Address, BackendKind, DigestKey, Instance, ServiceName};
+use crate::plan::PlanSource;
+use crate::state::{State, Store};
+use crate::sys;
+
+/// What an operation is started with, from the command line and the environment.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What the file is read with.
+    pub load: LoadOptions,
+    /// The state folder, where the file's own is not to be used.
+    pub state_dir: Option<PathBuf>,
+    /// How many steps run at once, where the file's number is not to be used.
+    pub max_parallel: Option<usize>,
+    /// How many steps run at once, where neither the command line nor the file says.
+    pub default_max_parallel: Option<usize>,
+    /// The orch binary, which is also each process's supervisor.
+    pub exe: PathBuf,
+}
+
+/// A project, opened.
+pub struct Project {
+    /// The file, read and checked.
+    pub loaded: Loaded,
+    /// The state folder.
+    pub store: Store,
+    options: Options,
+}
+
+impl Project {
+    /// Reads the file; touches nothing.
+    ///
+    /// # Errors
+    /// When the file has errors; they are all in the error.
+    pub fn open(options: Options) -> Result<Self, OpError> {
+        let loaded = config::load(&options.load).map_err(|diagnostics| OpError::Config(Box::new(diagnostics)))?;
+        let state_dir = match &options.state_dir {
+            Some(folder) => options.load.cwd.join(folder),
+            None => loaded.desired.settings.state_dir.clone(),
+        };
+        Ok(Self { store: Store::at(state_dir), loaded, options })
+    }
+
+    /// What the file is fine with but the user should know.
+    #[must_use]
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.loaded.warnings
+    }
+
+    /// The key for digests: the stored one, or one for this call only where nothing is stored yet.
+    pub(super) fn key(&self) -> Result<DigestKey, OpError> {
+        if let Some(key) = self.store.key()? {
+            return Ok(key);
+        }
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            OpError::request(format!("the system has no random bytes: {error}"), "check that /dev/urandom is there")
+        })?;
+        Ok(DigestKey::new(bytes))
+    }
+
+    /// The instances that the file wants, by address, with ignored changes taken back.
+    pub(super) fn instances(&self, key: &DigestKey, recorded: &State) -> BTreeMap<Address, Instance> {
+        let instances = self.loaded.desired.instances(key).into_iter();
+        let settled = instances.map(|instance| match recorded.records.get(&instance.address) {
+            Some(record) if !instance.service.lifecycle.ignore_changes.is_empty() => {
+                instance.ignoring(&record.fields, key)
+            }
+            _ => instance,
+        });
+        settled.map(|instance| (instance.address.clone(), instance)).collect()
+    }
+
+    pub(super) fn inactive(&self) -> BTreeSet<ServiceName> {
+        self.loaded.desired.inactive.iter().cloned().collect()
+    }
+
+    pub(super) fn max_parallel(&self) -> usize {
+        let default = self.options.default_max_parallel.filter(|_| !self.loaded.max_parallel_given);
+        self.options.max_parallel.or(default).unwrap_or(self.loaded.desired.settings.max_parallel)
+    }
+
+    /// The backends, to look with.
+    pub(super) fn observers(&self) -> Observers {
+        Observers::default().with(BackendKind::Process, self.process())
+    }
+
+    /// The backends, to change with.
+    pub(super) fn operators(&self) -> Operators {
+        Operators::default().with(BackendKind::Process, self.process())
+    }
+
+    fn process(&self) -> std::sync::Arc<ProcessBackend> {
+        let folder = self.store.dir().join("process");
+        std::sync::Arc::new(ProcessBackend::new(folder, self.options.exe.clone(), self.options.load.env.clone()))
+    }
+
+    pub(super) fn probe_env(&self) -> ProbeEnv {
+        ProbeEnv::new(self.options.load.env.clone())
+    }
+
+    /// What apply needs to read the definition again; sensitive variables are left out.
+    pub(super) fn source(&self) -> PlanSource {
+        let load = &self.options.load;
+        let text = |path: &PathBuf| path.display().to_string();
+        let shown = |(name, _): &&(String, String)| !self.loaded.sensitive_vars.contains(name);
+        PlanSource {
+            files: load.files.iter().map(text).collect(),
+            profiles: load.profiles.clone(),
+            var_files: load.var_files.iter().map(text).collect(),
+            vars: load.vars.iter().filter(shown).cloned().collect(),
+            state_dir: self.options.state_dir.as_ref().map(text),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        sys::now()
+    }
+}

@@ -1,0 +1,197 @@
+//! What to do about a service that runs until it is stopped.
+
+use super::{Decision, Known, Push, existing, gate, remove_all};
+use crate::model::{Effect, HealthCheck, Instance, ObjectState, ObservedObject, Probe};
+use crate::plan::diff::Diff;
+use crate::plan::{Action, GateBy, ObjectRef, Operation, Reason, ReplaceOrder};
+use crate::state::RecordStatus;
+
+/// The gate of an old version that comes back: the file's checks only where they are still its own,
+/// those that run a command in the service's environment only where that is still the same too.
+fn gate_back(object: &ObservedObject, wanted: &Instance, diff: &Diff) -> Operation {
+    let runs = |check: &HealthCheck| matches!(check.probe, Probe::Command { .. } | Probe::Script { .. });
+    let others = diff.touches_checks() || (wanted.service.checks.iter().any(runs) && diff.touches_environment());
+    let by = if others { GateBy::Running } else { GateBy::Checks };
+    Operation::Gate { object: Some(existing(object)), by }
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn decide_permanent(&self, push: Option<Push>) -> Option<Decision> {
+        let diff = self.diff();
+        let Some(current) = self.current() else {
+            return self.create_missing(diff);
+        };
+        if current.state == ObjectState::Lost {
+            return self.replace_lost(current, diff);
+        }
+        if let Some(Push::Replace(reason)) = push {
+            return self.replace(current, diff, reason);
+        }
+        if current.revision != self.wanted.revision {
+            let reason = self.change_reason(&diff);
+            let same_definition = self.record.is_some_and(|record| record.revision == current.revision);
+            if same_definition && diff.effect == Some(Effect::Restart) {
+                return self.restart(current, diff, reason);
+            }
+            return self.replace(current, diff, reason);
+        }
+        if let Some(decision) = self.settle_record(current) {
+            return Some(decision);
+        }
+        if let Some(drift) = current.drift.first() {
+            return self.restart(current, diff, Reason::Drifted { detail: drift.detail.clone() });
+        }
+        if let Some(Push::Restart(reason)) = push {
+            return self.restart(current, diff, reason);
+        }
+        if let Some(reason) = self.unhealthy() {
+            return self.restart(current, diff, reason);
+        }
+        self.update_in_place(current, diff)
+    }
+
+    fn create_missing(&self, diff: Diff) -> Option<Decision> {
+        let reason = self.interrupted().unwrap_or_else(|| match self.record {
+            Some(record) if record.backend != self.wanted.service.spec.backend() => {
+                Reason::Moved { from: record.backend }
+            }
+            Some(record) if record.status == RecordStatus::Failed => Reason::FailedBefore,
+            Some(_) => Reason::Drifted { detail: "nothing of it is left".to_owned() },
+            None => Reason::New,
+        });
+        Self::make(diff, Action::Create, reason, vec![Operation::Create, gate(ObjectRef::New)], Vec::new())
+    }
+
+    /// The keeper is gone and with it what a rollback would need: what is left goes first.
+    fn replace_lost(&self, lost: &ObservedObject, diff: Diff) -> Option<Decision> {
+        let mut operations = remove_all(&self.found.objects);
+        operations.extend([Operation::Create, gate(ObjectRef::New)]);
+        let detail =
+            lost.drift.first().map_or_else(|| "its supervisor is gone".to_owned(), |drift| drift.detail.clone());
+        let reason = self.interrupted().unwrap_or(Reason::Drifted { detail });
+        Self::make(diff, Action::Create, reason, operations, Vec::new())
+    }
+
+    /// What to do when the wanted revision is there but down, or not recorded as it is.
+    fn settle_record(&self, current: &'a ObservedObject) -> Option<Decision> {
+        let recorded = self.record.filter(|record| {
+            record.object.as_ref() == Some(&current.id)
+                && record.op_id == current.op_id
+                && record.revision == current.revision
+        });
+        if !current.is_up() {
+            let (action, reason) = match (self.interrupted(), self.status()) {
+                (Some(reason), _) => (Action::Restart, reason),
+                (None, Some(RecordStatus::Stopped)) => (Action::Start, Reason::WasStopped),
+                (None, Some(RecordStatus::Failed)) => (Action::Restart, Reason::FailedBefore),
+                (None, _) => (Action::Restart, Reason::Drifted { detail: current.state.to_string() }),
+            };
+            let decision = self.restart(current, self.diff(), reason)?;
+            return Some(Decision { action, ..decision });
+        }
+        if self.pending.is_none()
+            && let Some(record) = recorded
+        {
+            return match record.status {
+                RecordStatus::Failed => self.replace(current, self.diff(), Reason::FailedBefore),
+                RecordStatus::Healthy if self.others(current).next().is_none() => None,
+                _ => self.adopt(current),
+            };
+        }
+        self.adopt(current)
+    }
+
+    fn adopt(&self, current: &'a ObservedObject) -> Option<Decision> {
+        let reason = self.interrupted().unwrap_or_else(|| match self.record {
+            None => Reason::FoundRunning,
+            Some(_) => Reason::Drifted { detail: format!("{} runs in its place", current.op_id) },
+        });
+        let mut operations = vec![Operation::Update { object: existing(current) }, gate(existing(current))];
+        operations.extend(remove_all(self.others(current)));
+        // A replace that was interrupted before its gate left the old one stopped: it still can go back.
+        let parked = self.others(current).find(|object| self.can_go_back_to(object));
+        let mut diff = self.diff();
+        // What runs has the wanted revision already: nothing forces more.
+        diff.changes.iter_mut().for_each(|change| change.forces = false);
+        let rollback = parked.map_or_else(Vec::new, |old| {
+            vec![
+                Operation::Remove { object: existing(current) },
+                Operation::Start { object: existing(old) },
+                gate_back(old, self.wanted, &diff),
+            ]
+        });
+        let decision = Self::make(diff, Action::Adopt, reason, operations, rollback)?;
+        Some(Decision { adopts: Some(current.op_id.clone()), ..decision })
+    }
+
+    fn can_go_back_to(&self, object: &ObservedObject) -> bool {
+        let recorded = self.record.is_some_and(|record| {
+            record.status == RecordStatus::Healthy
+                && record.object.as_ref() == Some(&object.id)
+                && record.revision == object.revision
+        });
+        recorded && (object.is_up() || object.state == ObjectState::Stopped)
+    }
+
+    fn restart(&self, current: &ObservedObject, diff: Diff, reason: Reason) -> Option<Decision> {
+        let mut operations = remove_all(self.others(current));
+        if diff.touches_object() || current.address != self.wanted.address {
+            operations.push(Operation::Update { object: existing(current) });
+        }
+        operations.extend([Operation::Restart { object: existing(current) }, gate(existing(current))]);
+        Self::make(diff, Action::Restart, reason, operations, Vec::new())
+    }
+
+    fn replace(&self, current: &ObservedObject, diff: Diff, reason: Reason) -> Option<Decision> {
+        let create_first = self.wanted.service.lifecycle.create_before_destroy && current.is_up();
+        let order = if create_first { ReplaceOrder::CreateBeforeDestroy } else { ReplaceOrder::DestroyBeforeCreate };
+        let go_back = self.can_go_back_to(current);
+        // A leftover of an interrupted run may hold the port, and only one old version is kept.
+        let mut operations = remove_all(self.others(current));
+        let mut rollback = Vec::new();
+        if go_back {
+            rollback.push(Operation::Remove { object: ObjectRef::New });
+        }
+        if !create_first {
+            if current.is_up() {
+                operations.push(Operation::Stop { object: existing(current) });
+            }
+            if go_back {
+                rollback
+                    .extend([Operation::Start { object: existing(current) }, gate_back(current, self.wanted, &diff)]);
+            }
+        }
+        operations.extend([Operation::Create, gate(ObjectRef::New), Operation::Remove { object: existing(current) }]);
+        Self::make(diff, Action::Replace { order }, reason, operations, rollback)
+    }
+
+    fn update_in_place(&self, current: &ObservedObject, diff: Diff) -> Option<Decision> {
+        let reason = self.update_reason(Some(current), &diff)?;
+        let mut operations = Vec::new();
+        if diff.touches_object() || current.address != self.wanted.address {
+            operations.push(Operation::Update { object: existing(current) });
+        }
+        if diff.touches_checks() {
+            operations.push(gate(existing(current)));
+        }
+        Self::make(diff, Action::Update, reason, operations, Vec::new())
+    }
+
+    /// The object that is, or was last meant to be, this instance.
+    fn current(&self) -> Option<&'a ObservedObject> {
+        let objects = &self.found.objects;
+        let wanted = |object: &&ObservedObject| object.is_up() && object.revision == self.wanted.revision;
+        let recorded = self.record.and_then(|record| record.object.as_ref());
+        let attempted = self.pending.map(|pending| &pending.op_id);
+        objects
+            .iter()
+            .filter(wanted)
+            .max_by_key(|object| (Some(&object.op_id) == attempted, Some(&object.id) == recorded, &object.op_id))
+            .or_else(|| objects.iter().find(|object| Some(&object.id) == recorded))
+            .or_else(|| objects.iter().max_by_key(|object| (object.is_up(), &object.op_id)))
+    }
+
+    fn status(&self) -> Option<RecordStatus> {
+        self.record.map(|record| record.status)
+    }
+}

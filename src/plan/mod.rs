@@ -1,0 +1,29 @@
+//! Actions, diff, planner, checker and plan file: a pure function and plain data.
+
+mod action;
+mod check;
+mod decide;
+mod diff;
+mod drift;
+mod error;
+mod file;
+mod input;
+mod order;
+mod planner;
+mod step;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, Reason, ReplaceOrder};
+pub use check::check;
+pub use error::PlanError;
+pub use file::{PlanFile, PlanFileError};
+pub use input::{PlanInput, Request};
+pub use planner::{fingerprint, plan};
+pub use step::{
+    Change, Disruption, DriftNote, GateBy, Milestone, Mode, Need, ObjectRef, Operation, PLAN_FORMAT, Plan, PlanSource,
+    Step, StepId, Summary, Warning,
+};
+pub use verbs::{Verb, plan_verb};

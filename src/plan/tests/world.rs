@@ -1,0 +1,274 @@
+//! A world to plan in: what is recorded, what runs, and an executor that obeys plans on both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Address, BackendKind, CheckPolicy, Condition, Dependency, DigestKey, Exit, ExternalSpec, Health, HealthCheck,
+    Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject, OnFailure, OpId, Probe, ProcessSpec,
+    ProjectName, RunId, Service, ServiceName, Spec, Text,
+};
+use crate::plan::{Action, ObjectRef, Operation, Plan, PlanError, PlanInput, PlanSource, Request, Step, check, plan};
+use crate::state::{Pending, Record, RecordStatus, State};
+
+pub(super) fn name(text: &str) -> ServiceName {
+    ServiceName::new(text).unwrap()
+}
+
+pub(super) fn at(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+/// A process service with one argument, which is what tests change.
+pub(super) fn process(service: &str, arg: &str, needs: &[&str]) -> Service {
+    let spec =
+        ProcessSpec { args: vec![Text::plain(arg)], ..ProcessSpec::new(Text::plain("/bin/service"), "/".into()) };
+    Service {
+        dependencies: needs
+            .iter()
+            .map(|need| Dependency { service: name(need), condition: Condition::Healthy, restart: false })
+            .collect(),
+        checks: vec![HealthCheck { probe: Probe::Backend, policy: CheckPolicy::default() }],
+        ..Service::new(name(service), Spec::Process(Box::new(spec)))
+    }
+}
+
+pub(super) fn job(service: &str, arg: &str, needs: &[&str]) -> Service {
+    Service { kind: Kind::Job, checks: Vec::new(), ..process(service, arg, needs) }
+}
+
+pub(super) fn external(service: &str, needs: &[&str]) -> Service {
+    Service { spec: Spec::External(ExternalSpec {}), checks: Vec::new(), ..process(service, "", needs) }
+}
+
+/// What the file wants.
+#[derive(Debug, Clone, Default)]
+pub(super) struct File(pub(super) Vec<Service>);
+
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    pub(super) state: State,
+    pub(super) observed: BTreeMap<Address, Observation>,
+    runs: u32,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let state = State {
+            project: None,
+            lineage: "test".into(),
+            serial: 0,
+            records: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            applied: Vec::new(),
+        };
+        Self { state, observed: BTreeMap::new(), runs: 0 }
+    }
+
+    pub(super) fn instances(&self, file: &File) -> BTreeMap<Address, Instance> {
+        let key = DigestKey::new([7; 32]);
+        let instance = |service: &Service| {
+            let address = Address::only(service.name.clone());
+            let instance = Instance::new(address.clone(), Arc::new(service.clone()), &key);
+            let instance = match self.state.records.get(&address) {
+                Some(record) => instance.ignoring(&record.fields, &key),
+                None => instance,
+            };
+            (address, instance)
+        };
+        file.0.iter().map(instance).collect()
+    }
+
+    pub(super) fn try_plan(&self, file: &File, request: &Request) -> Result<Plan, Vec<PlanError>> {
+        let desired = self.instances(file);
+        let plan = plan(PlanInput {
+            project: &ProjectName::new("test").unwrap(),
+            desired: &desired,
+            inactive: &BTreeSet::new(),
+            recorded: &self.state,
+            observed: &self.observed,
+            looked: true,
+            now: Timestamp::UNIX_EPOCH,
+            request,
+            max_parallel: 4,
+            on_failure: OnFailure::Rollback,
+            source: PlanSource::default(),
+            inputs: Vec::new(),
+        })?;
+        assert_eq!(check(&plan), Vec::<String>::new(), "{plan:#?}");
+        Ok(plan)
+    }
+
+    pub(super) fn plan(&self, file: &File) -> Plan {
+        self.try_plan(file, &Request::default()).unwrap()
+    }
+
+    /// Obeys a plan; the plan after it must be empty.
+    pub(super) fn apply(&mut self, file: &File) -> Plan {
+        let plan = self.plan(file);
+        self.obey(&plan, file, usize::MAX);
+        let again = self.plan(file);
+        assert!(again.is_empty(), "after {:#?}\ncomes {:#?}", plan.steps, again.steps);
+        plan
+    }
+
+    /// Obeys the first `operations` operations of a plan and then dies.
+    pub(super) fn obey(&mut self, plan: &Plan, file: &File, operations: usize) {
+        let instances = self.instances(file);
+        self.runs += 1;
+        let run = RunId::new(format!("r{}", self.runs));
+        let mut left = operations;
+        for step in &plan.steps {
+            let pending = Pending {
+                run: run.clone(),
+                op_id: run.op(step.id.0),
+                action: step.action.to_string(),
+                backend: step.backend,
+                begun_at: Timestamp::UNIX_EPOCH,
+            };
+            self.state.pending.insert(step.address.clone(), pending);
+            for operation in &step.operations {
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                self.operate(operation, step, &instances, &run.op(step.id.0));
+            }
+            if left == 0 {
+                return;
+            }
+            left -= 1;
+            self.record(step, &instances, &run.op(step.id.0));
+        }
+    }
+
+    fn operate(&mut self, operation: &Operation, step: &Step, instances: &BTreeMap<Address, Instance>, op_id: &OpId) {
+        if *operation == Operation::Create {
+            let instance = &instances[&step.address];
+            let job = instance.service.kind == Kind::Job;
+            let state = if job { ObjectState::Exited(exit(0)) } else { ObjectState::Running };
+            let object = ObservedObject {
+                backend: BackendKind::Process,
+                id: ObjectId::new(op_id.as_str()),
+                op_id: op_id.clone(),
+                address: step.address.clone(),
+                revision: instance.revision,
+                state,
+                incarnation: Some(op_id.to_string()),
+                pid: None,
+                since: None,
+                restarts: 0,
+                last_exit: None,
+                drift: Vec::new(),
+            };
+            self.observed.entry(step.address.clone()).or_default().objects.push(object);
+            return;
+        }
+        let Some(reference) = operation.object() else { return };
+        let id = match reference {
+            ObjectRef::New => ObjectId::new(op_id.as_str()),
+            ObjectRef::Existing { id, .. } => id.clone(),
+        };
+        let home = self.observed.iter().find(|(_, o)| o.objects.iter().any(|object| object.id == id));
+        let home = home.map(|(address, _)| address.clone()).expect("the object is there");
+        let objects = &mut self.observed.get_mut(&home).unwrap().objects;
+        let place = objects.iter().position(|object| object.id == id).unwrap();
+        match operation {
+            Operation::Remove { .. } => drop(objects.remove(place)),
+            Operation::Stop { .. } => objects[place].state = ObjectState::Stopped,
+            Operation::Start { .. } => objects[place].state = ObjectState::Running,
+            Operation::Restart { .. } => {
+                objects[place].state = ObjectState::Running;
+                objects[place].op_id = op_id.clone();
+                objects[place].revision = step.revision.unwrap();
+                objects[place].drift.clear();
+                self.observed.get_mut(&home).unwrap().health = None;
+            }
+            Operation::Update { .. } => {
+                let mut object = objects.remove(place);
+                object.address = step.address.clone();
+                self.observed.entry(step.address.clone()).or_default().objects.push(object);
+            }
+            Operation::Gate { .. } => {
+                let passes = |state: &ObjectState| match state {
+                    ObjectState::Running => true,
+                    ObjectState::Exited(exit) => exit.is_success(),
+                    _ => false,
+                };
+                assert!(passes(&objects[place].state), "{step:#?} gates {:#?}", objects[place]);
+            }
+            Operation::Create => unreachable!(),
+        }
+    }
+
+    fn record(&mut self, step: &Step, instances: &BTreeMap<Address, Instance>, op_id: &OpId) {
+        self.state.pending.remove(&step.address);
+        let old = match &step.renamed_from {
+            Some(old) => self.state.records.remove(old),
+            None => self.state.records.remove(&step.address),
+        };
+        if matches!(step.action, Action::Delete | Action::Forget) {
+            return;
+        }
+        let instance = &instances[&step.address];
+        let stamps = |operation: &Operation| matches!(operation, Operation::Create | Operation::Restart { .. });
+        let own = self.observed.get(&step.address).and_then(|found| found.objects.last());
+        let stamped = step.operations.iter().any(stamps);
+        let op_id = if stamped { Some(op_id.clone()) } else { step.adopts.clone().or(old.map(|old| old.op_id)) };
+        let record = Record {
+            kind: instance.service.kind,
+            backend: step.backend,
+            object: own.map(|object| object.id.clone()),
+            op_id: op_id.unwrap_or_else(|| OpId::new("none")),
+            revision: instance.revision,
+            status: match instance.service.kind {
+                Kind::Job => RecordStatus::Completed,
+                Kind::Permanent => RecordStatus::Healthy,
+            },
+            fields: instance.fields.iter().map(|f| (f.path.to_string(), f.value.clone())).collect(),
+            dependencies: instance.service.dependencies.clone(),
+            prevent_destroy: instance.service.lifecycle.prevent_destroy,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            took_ms: 10,
+        };
+        self.state.records.insert(step.address.clone(), record);
+    }
+
+    pub(super) fn object(&mut self, address: &str) -> &mut ObservedObject {
+        &mut self.observed.get_mut(&at(address)).unwrap().objects[0]
+    }
+
+    pub(super) fn sicken(&mut self, address: &str) {
+        let health = Health { healthy: false, detail: "503".into() };
+        self.observed.get_mut(&at(address)).unwrap().health = Some(health);
+    }
+
+    /// Every object must be the recorded one of what the file wants: none twice, none left over.
+    pub(super) fn assert_exactly(&self, file: &File) {
+        let instances = self.instances(file);
+        for (address, found) in &self.observed {
+            let wanted = instances.get(address).filter(|i| i.service.spec.backend() == BackendKind::Process);
+            let up: Vec<_> = found.objects.iter().map(|object| (object.revision, object.is_up())).collect();
+            match wanted {
+                Some(instance) if instance.service.kind == Kind::Job => {
+                    assert!(up.len() <= 1, "{address}: {up:?}");
+                    assert!(up.iter().all(|(revision, _)| *revision == instance.revision));
+                }
+                Some(instance) => assert_eq!(up, [(instance.revision, true)], "{address}"),
+                None => assert_eq!(up, [], "{address}"),
+            }
+        }
+    }
+}
+
+pub(super) fn exit(code: i32) -> Exit {
+    Exit { code: Some(code), signal: None, out_of_memory: false }
+}
+
+/// Action words by address, in plan order.
+pub(super) fn actions(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| format!("{} {}", step.action, step.address)).collect()
+}

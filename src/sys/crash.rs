@@ -1,0 +1,78 @@
+//! Crash points: the boundaries at which a test kills a real run.
+//!
+//! They are compiled in with the feature `failpoints` only. `FAILPOINTS="journal.begin.synced=return"`
+//! kills the process with SIGKILL when it first reaches that point, and
+//! `FAILPOINTS="journal.begin.synced=2*off->return"` when it reaches it for the third time.
+
+/// Every crash point, in the order in which a run meets them; tests kill a run at each.
+pub const CRASH_POINTS: &[&str] = &[
+    "lock.taken",
+    "lock.written",
+    "run.started.written",
+    "journal.run_begin.before",
+    "journal.run_begin.written",
+    "journal.run_begin.synced",
+    "journal.begin.before",
+    "journal.begin.written",
+    "journal.begin.synced",
+    "step.operation.before",
+    "step.operation.after",
+    "step.rollback.before",
+    "step.end.before",
+    "step.end.after",
+    "journal.end.before",
+    "journal.end.written",
+    "journal.end.synced",
+    "journal.run_end.before",
+    "journal.run_end.written",
+    "journal.run_end.synced",
+    "state.temporary_written",
+    "state.previous_kept",
+    "state.renamed",
+    "state.synced",
+    "journal.emptied",
+    "run.ended.written",
+    "lock.released",
+    "process.create.folder",
+    "process.create.spawned",
+    "process.create.sent",
+    "process.create.acked",
+    "process.update.sent",
+    "process.update.done",
+    "process.start.sent",
+    "process.start.done",
+    "process.stop.sent",
+    "process.stop.done",
+    "process.restart.sent",
+    "process.restart.done",
+    "process.leftovers.asked",
+    "process.again.ended",
+    "process.again.cleared",
+    "process.remove.sent",
+    "process.remove.stopped",
+    "process.remove.done",
+];
+
+/// Kills this process as `kill -9` does: no destructor, no handler, no flush.
+pub fn die() {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+}
+
+/// Marks a boundary at which a test may kill the run.
+#[cfg(feature = "failpoints")]
+#[macro_export]
+macro_rules! crash_point {
+    ($name:expr) => {
+        debug_assert!($crate::sys::CRASH_POINTS.contains(&$name), "{} is not listed", $name);
+        if fail::eval($name, |_| ()).is_some() {
+            $crate::sys::die();
+        }
+    };
+}
+
+/// Marks a boundary at which a test may kill the run; nothing in this build.
+#[cfg(not(feature = "failpoints"))]
+#[macro_export]
+macro_rules! crash_point {
+    ($name:expr) => {};
+}

@@ -1,0 +1,17 @@
+//! Clock, files, child processes and signals: the only place that touches them raw.
+
+mod clock;
+mod crash;
+mod environment;
+mod files;
+mod identity;
+mod listeners;
+mod processes;
+
+pub use clock::now;
+pub use crash::{CRASH_POINTS, die};
+pub use environment::base_environment;
+pub use files::{Durability, beside, create_private_dir, read_if_exists, sync_dir, write_atomic};
+pub use identity::{Identity, boot_id, host, user};
+pub use listeners::{Listener, listeners};
+pub use processes::{ProcessHandle, ProcessStat, descendants, environment_of, processes};

@@ -1,0 +1,5 @@
+//! Kills the real orch at every boundary, and at random, and holds what is left against the file.
+
+mod every;
+mod random;
+mod world;

@@ -1,0 +1,23 @@
+//! Every verb, as a user at a command line sees it.
+
+mod apply;
+mod conditions;
+mod definition;
+mod destroy;
+mod drift;
+mod files;
+mod gates;
+pub(crate) mod helpers;
+mod init;
+mod interrupt;
+mod jobs;
+mod lifecycle;
+mod lock;
+mod logs;
+mod look;
+mod plan;
+mod run_verbs;
+mod saved;
+mod state;
+mod user_config;
+mod validate;

@@ -12,7 +12,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use orch::config::{self, LoadOptions, Loaded};
 use orch::graph::Graph;
 use orch::model::{
-    Address, BackendKind, Dependency, Desired, DigestKey, Instance, Kind, OnFailure, RunId, ServiceName,
+    Address, BackendKind, Dependency, Desired, DigestKey, Instance, Kind, OnFailure, Pins, RunId, ServiceName,
 };
 use orch::plan::{self, Plan, PlanFile, PlanInput, PlanSource, Request};
 use orch::report::{Look, plan_human};
@@ -70,7 +70,7 @@ impl World {
     /// Nothing is recorded yet.
     fn new(count: usize) -> Self {
         let desired = load(&folder(count)).desired;
-        let instances = desired.instances(&DigestKey::new([7; 32]));
+        let instances = desired.instances(&Pins::new(), &DigestKey::new([7; 32]));
         let instances = instances.into_iter().map(|instance| (instance.address.clone(), instance)).collect();
         Self { desired, instances, recorded: State::default(), request: Request::default() }
     }
@@ -93,6 +93,7 @@ impl World {
             looked: true,
             now: sys::now(),
             request: &self.request,
+            pins: &Pins::new(),
             max_parallel: 4,
             on_failure: OnFailure::Rollback,
             source: PlanSource::default(),
@@ -113,6 +114,7 @@ fn record(instance: &Instance) -> Record {
         status: RecordStatus::Healthy,
         fields: instance.fields.iter().map(|field| (field.path.to_string(), field.value.clone())).collect(),
         dependencies,
+        claims: Vec::new(),
         prevent_destroy: false,
         created_at: sys::now(),
         updated_at: sys::now(),
@@ -133,7 +135,7 @@ fn config(c: &mut Criterion) {
     group.bench_function(BenchmarkId::new("load", count), |b| b.iter(|| load(&folder)));
     let desired = load(&folder).desired;
     let key = DigestKey::new([7; 32]);
-    group.bench_function(BenchmarkId::new("digest", count), |b| b.iter(|| desired.instances(&key)));
+    group.bench_function(BenchmarkId::new("digest", count), |b| b.iter(|| desired.instances(&Pins::new(), &key)));
     group.finish();
 }
 

@@ -64,6 +64,16 @@ pub enum What {
         /// What is being done, as a fragment: `stopping the old one`.
         detail: String,
     },
+    /// A step is further with what takes long, such as the pull of an image.
+    Progressed {
+        /// The step.
+        step: StepId,
+        /// The instance.
+        address: Address,
+        /// How far it is.
+        #[serde(flatten)]
+        progress: Progress,
+    },
     /// A health probe answered.
     Probed {
         /// The step whose gate it is for.
@@ -120,6 +130,12 @@ pub enum What {
         step: StepId,
         /// The instance.
         address: Address,
+        /// What the failed object was doing, or how it ended: `exited (exit code 137, out of memory)`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<String>,
+        /// The last answer of each check that was asked.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        probes: Vec<String>,
         /// The last log lines, oldest first.
         log: Vec<String>,
         /// The folder that holds all of it.
@@ -156,6 +172,24 @@ pub enum What {
         /// How long it took, in milliseconds.
         took_ms: u64,
     },
+}
+
+/// How far something is that takes long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Progress {
+    /// What is being got: an image.
+    pub what: String,
+    /// The part of it, such as a layer; `None` for the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// What is happening to it, as the backend says it: `Downloading`, `Pull complete`.
+    pub status: String,
+    /// How much is done, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<u64>,
+    /// How much there is, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }
 
 /// How a step ended.

@@ -130,6 +130,8 @@ impl Operator for Fake {
             restarts: 0,
             last_exit: None,
             drift: Vec::new(),
+            repair: None,
+            reported: None,
         };
         self.world().objects.insert(id.clone(), object);
         Ok(id)
@@ -163,7 +165,7 @@ impl Operator for Fake {
         })
     }
 
-    async fn remove(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError> {
+    async fn remove(&self, op: &OpContext, object: &ObjectId, _volumes: bool) -> Result<(), BackendError> {
         self.call("remove", op);
         self.world().objects.remove(object);
         Ok(())

@@ -3,9 +3,16 @@
 //! Looking is a different type from touching: planning holds [`Observer`]s only, so a plan that
 //! changes something does not compile.
 
+pub mod docker;
 #[cfg(test)]
 pub mod fake;
 pub mod process;
+
+mod inside;
+mod progress;
+
+pub use inside::{Answer, Command, ExecRequest, LogLine, LogQuery, LogStream, Terminal};
+pub use progress::ProgressSink;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +21,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::model::{Address, BackendKind, Conflict, Instance, ObjectId, ObservedObject, OpId};
+use crate::model::{
+    Address, BackendKind, Conflict, Field, Instance, ObjectId, ObservedObject, OpId, Pins, Service, ServiceName,
+};
 
 /// Looks at what a backend runs and changes nothing.
 #[async_trait]
@@ -38,6 +47,41 @@ pub trait Observer: Send + Sync {
     /// When the backend cannot be asked.
     async fn inspect(&self, object: &ObjectId) -> Result<Option<ObservedObject>, BackendError>;
 
+    /// What the images of these services stand for now, as far as the backend runs any: what the
+    /// engine has, or what the registry has, by each service's pull policy. A pin in `recorded` that is
+    /// just another name for the same image is kept, so that it does not look like a change. What
+    /// cannot be found out is in the answer too, by service.
+    async fn pins(&self, _services: &[&Service], _recorded: &Pins) -> PinAnswers {
+        PinAnswers::new()
+    }
+
+    /// What runs without being orch's and could be one of these instances, none of which is up:
+    /// for `orch adopt`. In the order of the instances, the best match first.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked.
+    async fn candidates(&self, _instances: &[&Instance]) -> Result<Vec<Candidate>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    /// Runs a command where an object runs, inside its container say, and waits for it: for probes,
+    /// which must not change anything. `None` where that is this machine.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked, or the command cannot be started there.
+    async fn probe_inside(&self, _object: &ObjectId, _command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        Ok(None)
+    }
+
+    /// The log of an object as the backend streams it; `None` where it is in files, which
+    /// [`log_files`](Self::log_files) names.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    async fn stream_log(&self, _object: &ObjectId, _query: LogQuery) -> Result<Option<LogStream>, BackendError> {
+        Ok(None)
+    }
+
     /// The last `lines` log lines of an object, oldest first, without their time stamps.
     ///
     /// # Errors
@@ -55,6 +99,18 @@ pub trait Observer: Send + Sync {
 /// record of it is followed by the same call again, or by one that observation led to.
 #[async_trait]
 pub trait Operator: Observer {
+    /// Gets what a new object needs, such as its image, so that making it takes no longer than it must
+    /// and cannot fail for the want of it. Nothing that runs is touched.
+    async fn prepare(&self, _op: &OpContext, _instance: &Instance) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    /// Runs a command where an object runs, with the caller's terminal or pipes; its exit code.
+    async fn exec(&self, object: &ObjectId, _request: ExecRequest) -> Result<i32, BackendError> {
+        Err(BackendError::new(format!("cannot run a command in {object}: its backend has no inside"))
+            .with_hint("it runs on this machine: run the command in your own shell"))
+    }
+
     /// Makes and starts a new object, stamped with the address, the op-id and the revision.
     /// Returns once it runs (for a job: once it was started), before any health check.
     /// An object of the same op-id that is already there is taken as it is.
@@ -73,8 +129,9 @@ pub trait Operator: Observer {
     /// Stops an object and starts it again, stamped with the op-id and the instance's revision.
     async fn restart(&self, op: &OpContext, object: &ObjectId, instance: &Instance) -> Result<(), BackendError>;
 
-    /// Stops an object gracefully if it runs, and removes it and its log. One that is gone is fine.
-    async fn remove(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError>;
+    /// Stops an object gracefully if it runs, and removes it and its log; `volumes` says whether what
+    /// it kept goes too. One that is gone is fine.
+    async fn remove(&self, op: &OpContext, object: &ObjectId, volumes: bool) -> Result<(), BackendError>;
 }
 
 /// What an operation is part of.
@@ -84,6 +141,26 @@ pub struct OpContext {
     pub address: Address,
     /// The attempt; it is stamped into what is made.
     pub op_id: OpId,
+    /// Where the backend says how far it is with what takes long.
+    pub progress: ProgressSink,
+}
+
+/// What the image of each service stands for, or why that is not known.
+pub type PinAnswers = BTreeMap<ServiceName, Result<String, BackendError>>;
+
+/// Something that runs without being orch's and could be an instance.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The instance that it would become.
+    pub address: Address,
+    /// What it is matched by, as a fragment: `label com.docker.compose.service=web`.
+    pub matched_by: String,
+    /// What the backend calls it, for a person.
+    pub name: String,
+    /// The object, as it would be observed once it is recorded. Its revision is that of `fields`.
+    pub object: ObservedObject,
+    /// What it runs as, in the fields of the instance; where one is as the file wants it, it is equal.
+    pub fields: Vec<Field>,
 }
 
 /// Why a backend could not do what it was asked. The message says what it was doing to what; the

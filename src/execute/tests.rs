@@ -14,8 +14,8 @@ use crate::backend::{Observer, Operators};
 use crate::event::{EventSink, RunOutcome, StepOutcome, What};
 use crate::health::ProbeEnv;
 use crate::model::{
-    Address, BackendKind, Condition, Dependency, Digest, DigestKey, Instance, Observation, OnFailure, ProcessSpec,
-    ProjectName, RunId, Service, ServiceName, Spec, Text,
+    Address, BackendKind, Condition, Dependency, Digest, DigestKey, Instance, Observation, OnFailure, Pins,
+    ProcessSpec, ProjectName, RunId, Service, ServiceName, Spec, Text,
 };
 use crate::plan::{Action, GateBy, Mode, Operation, Plan, PlanInput, PlanSource, Reason, Request, Step, StepId, plan};
 use crate::state::{MemoryIntents, Record, RecordStatus, State};
@@ -29,6 +29,7 @@ pub(super) fn step(id: u32, address: &str) -> Step {
         backend: BackendKind::External,
         action: Action::Create,
         reason: Reason::New,
+        stops_first: None,
         changes: Vec::new(),
         needs: Vec::new(),
         wave: 1,
@@ -92,7 +93,7 @@ impl Ran {
 fn instances(services: &[Service]) -> BTreeMap<Address, Instance> {
     let instance = |service: &Service| {
         let address = Address::only(service.name.clone());
-        (address.clone(), Instance::new(address, Arc::new(service.clone()), &DigestKey::new([3; 32])))
+        (address.clone(), Instance::new(address, Arc::new(service.clone()), None, &DigestKey::new([3; 32])))
     };
     services.iter().map(instance).collect()
 }
@@ -124,6 +125,7 @@ impl Bench {
             looked: true,
             now: Timestamp::UNIX_EPOCH,
             request: &Request { mode: Mode::Apply, ..Request::default() },
+            pins: &Pins::new(),
             max_parallel: 4,
             on_failure: self.on_failure,
             source: PlanSource::default(),
@@ -230,11 +232,11 @@ async fn a_failed_replace_goes_back_to_what_was_healthy() {
     for create_first in [false, true] {
         let mut bench = Bench::new(OnFailure::Rollback);
         let mut old = process("a", "1", &[]);
-        old.lifecycle.create_before_destroy = create_first;
+        old.lifecycle.create_before_destroy = Some(create_first);
         bench.apply(std::slice::from_ref(&old)).await;
         let before = bench.fake.up();
         let mut new = process("a", "2", &[]);
-        new.lifecycle.create_before_destroy = create_first;
+        new.lifecycle.create_before_destroy = Some(create_first);
         break_it(&bench, std::slice::from_ref(&new), "a", Fault::Crashes);
         let ran = bench.apply(std::slice::from_ref(&new)).await;
         assert!(matches!(ran.outcome("a"), Some(StepOutcome::RolledBack { .. })), "{:?}", ran.outcome("a"));

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::dispatcher::Happening;
-use super::evidence;
+use super::evidence::{self, Evidence};
 use super::work::Work;
-use crate::backend::{BackendError, OpContext, Operator};
+use crate::backend::{BackendError, OpContext, Operator, ProgressSink};
 use crate::event::{StepOutcome, What};
 use crate::health;
 use crate::model::{BackendKind, Instance, Kind, ObjectId, OnFailure, OpId};
@@ -25,6 +25,14 @@ struct Failure {
     message: String,
     /// The object that failed, whose log is evidence.
     object: Option<(BackendKind, ObjectId)>,
+    /// The last answers of its checks.
+    probes: Vec<String>,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>, object: Option<(BackendKind, ObjectId)>) -> Self {
+        Self { message: message.into(), object, probes: Vec::new() }
+    }
 }
 
 /// Does one step and reports it; returns when its end is durable, or when it is cancelled.
@@ -127,6 +135,7 @@ impl<'a> Worker<'a> {
                     let object = object.as_ref().and_then(|object| self.resolve(object, created));
                     self.gate(object, *by, back).await?;
                 }
+                Operation::Prepare => self.prepare().await?,
                 _ => self.operate_in_time(operation, created).await?,
             }
             crate::crash_point!("step.operation.after");
@@ -152,23 +161,28 @@ impl<'a> Worker<'a> {
             }
         };
         let detail = match operation {
+            Operation::Prepare => "getting what it needs".to_owned(),
             Operation::Create => "starting the new one".to_owned(),
             Operation::Update { object } => format!("updating {}", new(object)),
             Operation::Start { object } => format!("starting {}", old(object)),
             Operation::Stop { object } => format!("stopping {}", old(object)),
             Operation::Restart { object } => format!("restarting {}", new(object)),
-            Operation::Remove { object } => format!("removing {}", old(object)),
+            Operation::Remove { object, .. } => format!("removing {}", old(object)),
             Operation::Gate { .. } => "waiting for its gate".to_owned(),
         };
         self.work.events.emit(What::Operation { step: self.step.id, address: self.step.address.clone(), detail });
     }
 
     fn context(&self) -> OpContext {
-        OpContext { address: self.step.address.clone(), op_id: self.op_id.clone() }
+        self.context_with(ProgressSink::default())
+    }
+
+    fn context_with(&self, progress: ProgressSink) -> OpContext {
+        OpContext { address: self.step.address.clone(), op_id: self.op_id.clone(), progress }
     }
 
     fn operator(&self, backend: BackendKind) -> Result<&Arc<dyn Operator>, Failure> {
-        let missing = || Failure { message: format!("there is no backend `{backend}`"), object: None };
+        let missing = || Failure::new(format!("there is no backend `{backend}`"), None);
         self.work.operators.get(backend).ok_or_else(missing)
     }
 
@@ -183,10 +197,32 @@ impl<'a> Worker<'a> {
     fn instance(&self) -> Result<&'a Instance, Failure> {
         let instance = self.work.instances.get(&self.step.address);
         let found = instance.filter(|instance| Some(instance.revision) == self.step.revision);
-        found.ok_or_else(|| Failure {
-            message: "the file no longer has the revision that was planned".to_owned(),
-            object: None,
-        })
+        found.ok_or_else(|| Failure::new("the file no longer has the revision that was planned", None))
+    }
+
+    /// Gets what the new object needs. A large image may take longer than an operation may, so that
+    /// only a standstill counts.
+    async fn prepare(&self) -> Result<(), Failure> {
+        let patience = Duration::from_millis(self.step.timeout_ms);
+        let (moved, mut moves) = watch::channel(());
+        let (events, step, address) = (self.work.events.clone(), self.step.id, self.step.address.clone());
+        let progress = ProgressSink::new(move |progress| {
+            moved.send_replace(());
+            events.emit(What::Progressed { step, address: address.clone(), progress });
+        });
+        let context = self.context_with(progress);
+        let operator = self.operator(self.step.backend)?;
+        let prepared = operator.prepare(&context, self.instance()?);
+        tokio::pin!(prepared);
+        loop {
+            tokio::select! {
+                done = &mut prepared => return done.map_err(|error| self.refused(error, None)),
+                Ok(()) = moves.changed() => {}
+                () = tokio::time::sleep(patience) => {
+                    return Err(Failure::new(format!("the backend made no progress for {patience:?}"), None));
+                }
+            }
+        }
     }
 
     async fn operate_in_time(&self, operation: &Operation, created: &mut Option<ObjectId>) -> Result<(), Failure> {
@@ -195,7 +231,7 @@ impl<'a> Worker<'a> {
             Ok(done) => done,
             Err(_) => {
                 let object = created.clone().map(|id| (self.step.backend, id));
-                Err(Failure { message: format!("the backend did not answer within {timeout:?}"), object })
+                Err(Failure::new(format!("the backend did not answer within {timeout:?}"), object))
             }
         }
     }
@@ -219,15 +255,15 @@ impl<'a> Worker<'a> {
             Operation::Start { .. } => operator.start(&context, &id).await,
             Operation::Stop { .. } => operator.stop(&context, &id).await,
             Operation::Restart { .. } => operator.restart(&context, &id, self.instance()?).await,
-            Operation::Remove { .. } => operator.remove(&context, &id).await,
-            Operation::Create | Operation::Gate { .. } => Ok(()),
+            Operation::Remove { volumes, .. } => operator.remove(&context, &id, *volumes).await,
+            Operation::Prepare | Operation::Create | Operation::Gate { .. } => Ok(()),
         };
         done.map_err(|error| self.refused(error, Some((backend, id))))
     }
 
     fn refused(&self, error: BackendError, object: Option<(BackendKind, ObjectId)>) -> Failure {
         let hint = error.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-        Failure { message: format!("{}{hint}", error.message), object }
+        Failure::new(format!("{}{hint}", error.message), object)
     }
 
     async fn gate(&self, object: Option<(BackendKind, ObjectId)>, by: GateBy, back: bool) -> Result<(), Failure> {
@@ -252,21 +288,24 @@ impl<'a> Worker<'a> {
             });
         };
         let passed = health::gate(&judged, looked_at, &self.work.probe_env, &mut on_probe).await;
-        passed.map(|_| ()).map_err(|missed| Failure { message: missed.to_string(), object })
+        passed.map(|_| ()).map_err(|missed| {
+            let probes = missed.probes.iter().map(|probe| probe.detail.clone()).collect();
+            Failure { message: missed.to_string(), object, probes }
+        })
     }
 
     /// What a failure leads to: the evidence is kept first, then the plan's way back is taken.
     async fn fail(&self, failure: Failure, mut created: Option<ObjectId>) -> (StepOutcome, End) {
         let error = failure.message;
         let object = failure.object.or_else(|| created.clone().map(|id| (self.step.backend, id)));
-        let log = match &object {
-            Some((backend, id)) => match self.work.operators.get(*backend) {
-                Some(operator) => operator.tail(id, evidence::LOG_LINES).await.unwrap_or_default(),
-                None => Vec::new(),
-            },
-            None => Vec::new(),
-        };
-        evidence::keep(&self.work.evidence, &self.work.events, self.step, &error, log);
+        let mut found = Evidence { error: &error, probes: failure.probes, ..Evidence::default() };
+        if let Some((backend, id)) = &object
+            && let Some(operator) = self.work.operators.get(*backend)
+        {
+            found.log = operator.tail(id, evidence::LOG_LINES).await.unwrap_or_default();
+            found.state = operator.inspect(id).await.ok().flatten().map(|object| evidence::state(&object));
+        }
+        found.keep(&self.work.evidence, &self.work.events, self.step);
         let goes_back = self.work.plan.on_failure == OnFailure::Rollback && !self.step.rollback.is_empty();
         let Some(before) = self.before.filter(|_| goes_back) else {
             return (StepOutcome::Failed { error }, self.end_failed(object));
@@ -360,6 +399,7 @@ impl<'a> Worker<'a> {
             status: status(service.kind),
             fields,
             dependencies: service.dependencies.clone(),
+            claims: service.spec.claims(),
             prevent_destroy: service.lifecycle.prevent_destroy,
             created_at: self.before.map_or(now, |before| before.created_at),
             updated_at: now,

@@ -140,6 +140,12 @@ impl Address {
     pub fn only(service: ServiceName) -> Self {
         Self { service, key: InstanceKey::Only }
     }
+
+    /// The address of one of several copies of a service, counted from 0.
+    #[must_use]
+    pub fn replica(service: ServiceName, index: u32) -> Self {
+        Self { service, key: InstanceKey::Replica(index) }
+    }
 }
 
 impl fmt::Display for Address {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Fields;
 use super::{
-    Address, BodyMatch, ContentDigest, Digest, DigestKey, Effect, Field, FieldValue, Probe, ProjectName, Service,
-    ServiceName, StatusMatch,
+    Address, BackendKind, BodyMatch, ContentDigest, Digest, DigestKey, Effect, Field, FieldValue, Probe, ProjectName,
+    Service, ServiceName, StatusMatch,
 };
 
 /// Everything that the file (or files) wants, with variables put in and defaults filled in.
@@ -96,11 +96,26 @@ impl Desired {
 
     /// The instances that the file wants, in the order of their addresses.
     #[must_use]
-    pub fn instances(&self, key: &DigestKey) -> Vec<Instance> {
-        let only = |service: &Arc<Service>| Instance::new(Address::only(service.name.clone()), service.clone(), key);
-        self.services.values().map(only).collect()
+    pub fn instances(&self, pins: &Pins, key: &DigestKey) -> Vec<Instance> {
+        let of = |service: &Arc<Service>| {
+            let pin = pins.get(&service.name).cloned();
+            match service.replicas {
+                None => vec![Instance::new(Address::only(service.name.clone()), service.clone(), pin, key)],
+                Some(count) => (0..count)
+                    .map(|index| {
+                        let address = Address::replica(service.name.clone(), index);
+                        Instance::new(address, Arc::new(service.replica(index)), pin.clone(), key)
+                    })
+                    .collect(),
+            }
+        };
+        self.services.values().flat_map(of).collect()
     }
 }
+
+/// What the image of each service stood for when the plan was made, `sha256:` and 64 digits: the
+/// digest in the registry, or the engine's image id for an image that no registry has.
+pub type Pins = BTreeMap<ServiceName, String>;
 
 /// One input of a plan and its keyed digest: apply refuses, naming it, when the digest differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -120,6 +135,8 @@ pub struct Instance {
     pub address: Address,
     /// The service that it is a copy of.
     pub service: Arc<Service>,
+    /// What its image stands for, where it has one and that is known.
+    pub pin: Option<String>,
     /// Its definition as fields, sorted by path; secrets are digests.
     pub fields: Vec<Field>,
     /// The keyed digest of the fields that define the workload; stamped into the object.
@@ -129,8 +146,11 @@ pub struct Instance {
 impl Instance {
     /// Lays out a service's definition as fields and digests it.
     #[must_use]
-    pub fn new(address: Address, service: Arc<Service>, key: &DigestKey) -> Self {
+    pub fn new(address: Address, service: Arc<Service>, pin: Option<String>, key: &DigestKey) -> Self {
         let mut fields = Fields::new(key);
+        if let Some(pin) = &pin {
+            fields.plain(IMAGE_PIN, Effect::Replace, pin.clone());
+        }
         fields.plain("backend", Effect::Replace, service.spec.backend().to_string());
         fields.plain("kind", Effect::Replace, service.kind.to_string());
         service.spec.fields(&mut fields);
@@ -151,7 +171,7 @@ impl Instance {
         }
         let fields = fields.finish();
         let revision = revision(&fields, key);
-        Self { address, service, fields, revision }
+        Self { address, service, pin, fields, revision }
     }
 
     /// The same instance with the recorded value in every field that `lifecycle.ignore_changes`
@@ -170,7 +190,7 @@ impl Instance {
                 None => self.fields.push(Field {
                     path: Cow::Owned(path.clone()),
                     value: value.clone(),
-                    effect: effect_of(path),
+                    effect: effect_of(service.spec.backend(), path),
                 }),
             }
             changed = true;
@@ -189,14 +209,22 @@ fn is_under(path: &str, start: &str) -> bool {
     path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
+/// The path of the field that holds what an image stood for.
+pub const IMAGE_PIN: &str = "image.digest";
+
 /// What changing a field asks for, when only its path is left of it: the file no longer has it.
 #[must_use]
-pub fn effect_of(path: &str) -> Effect {
+pub fn effect_of(backend: BackendKind, path: &str) -> Effect {
     let first = path.split(['.', '[']).next().unwrap_or(path);
-    match first {
-        "dependencies" | "lifecycle" | "ports" => Effect::Record,
-        "health_check" | "stop_signal" | "stop_timeout" | "log" | "restart" => Effect::Update,
-        "triggers" => Effect::Restart,
+    match (backend, first) {
+        (_, "dependencies" | "lifecycle") => Effect::Record,
+        (_, "health_check") => Effect::Update,
+        (_, "triggers") => Effect::Restart,
+        (BackendKind::Process, "ports") => Effect::Record,
+        (BackendKind::Process, "stop_signal" | "stop_timeout" | "log" | "restart") => Effect::Update,
+        (BackendKind::Docker, _) if path == "image" => Effect::Record,
+        (BackendKind::Docker, "pull_policy" | "remove_volumes") => Effect::Record,
+        (BackendKind::Docker, "memory" | "cpus" | "restart") => Effect::Update,
         _ => Effect::Replace,
     }
 }
@@ -282,8 +310,9 @@ mod tests {
         service.checks = vec![crate::model::HealthCheck { probe: Probe::Backend, policy: Default::default() }];
         service.lifecycle.prevent_destroy = true;
         let address = Address::only(service.name.clone());
-        for field in Instance::new(address, Arc::new(service), &DigestKey::new([0; 32])).fields {
-            assert_eq!(effect_of(&field.path), field.effect, "{}", field.path);
+        let backend = service.spec.backend();
+        for field in Instance::new(address, Arc::new(service), None, &DigestKey::new([0; 32])).fields {
+            assert_eq!(effect_of(backend, &field.path), field.effect, "{}", field.path);
         }
     }
 
@@ -292,11 +321,11 @@ mod tests {
         let key = DigestKey::new([1; 32]);
         let mut service = (*external("db")).clone();
         service.triggers = vec![crate::model::Trigger { path: "x".into(), content: None }];
-        let old = Instance::new(Address::only(service.name.clone()), Arc::new(service.clone()), &key);
+        let old = Instance::new(Address::only(service.name.clone()), Arc::new(service.clone()), None, &key);
         let recorded = old.fields.iter().map(|f| (f.path.to_string(), f.value.clone())).collect();
         service.triggers.clear();
         service.lifecycle.ignore_changes = vec!["triggers".into()];
-        let new = Instance::new(old.address.clone(), Arc::new(service), &key);
+        let new = Instance::new(old.address.clone(), Arc::new(service), None, &key);
         assert_ne!(new.revision, old.revision);
         assert_eq!(new.ignoring(&recorded, &key).revision, old.revision);
     }
@@ -305,7 +334,7 @@ mod tests {
     fn the_revision_is_keyed_and_repeatable() {
         let service = external("db");
         let address = Address::only(service.name.clone());
-        let make = |byte| Instance::new(address.clone(), service.clone(), &DigestKey::new([byte; 32])).revision;
+        let make = |byte| Instance::new(address.clone(), service.clone(), None, &DigestKey::new([byte; 32])).revision;
         assert_eq!(make(1), make(1));
         assert_ne!(make(1), make(2));
     }

@@ -68,6 +68,8 @@ impl RunId {
 pub enum BackendKind {
     /// A local process under a supervisor.
     Process,
+    /// A container of a Docker engine, or a network of it.
+    Docker,
     /// Something that orch does not run but waits for.
     External,
 }
@@ -76,7 +78,20 @@ impl fmt::Display for BackendKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Process => "process",
+            Self::Docker => "docker",
             Self::External => "external",
         })
+    }
+}
+
+impl BackendKind {
+    /// Whether the stamps of an object (address, op-id, revision) can change while it lives. Where
+    /// they cannot, what is recorded about an object goes before what is stamped into it.
+    #[must_use]
+    pub fn restamps(self) -> bool {
+        match self {
+            Self::Process | Self::External => true,
+            Self::Docker => false,
+        }
     }
 }

@@ -12,12 +12,16 @@ mod spec;
 mod text;
 
 pub use address::{Address, AddressError, InstanceKey, ProjectName, ServiceName};
-pub use desired::{Desired, Input, InputKind, Instance, OnFailure, Settings, Source, effect_of};
+pub use desired::{Desired, IMAGE_PIN, Input, InputKind, Instance, OnFailure, Pins, Settings, Source, effect_of};
 pub use digest::{ContentDigest, Digest, DigestKey};
 pub use field::{Effect, Field, FieldValue};
 pub use health::{BodyMatch, CheckPolicy, HealthCheck, Host, Probe, StatusMatch};
 pub use ids::{BackendKind, ObjectId, OpId, RunId};
-pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject};
+pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, Repair};
 pub use service::{Condition, Dependency, Kind, Lifecycle, Service, Trigger};
-pub use spec::{ExternalSpec, LogPolicy, ProcessSpec, RestartMode, RestartPolicy, Spec, StopSignal};
+pub use spec::{
+    Claim, DockerSpec, EngineCheck, ExternalSpec, Gpus, HostPort, LogPolicy, Mount, MountSource, NetworkSpec,
+    NetworkUse, PortMapping, ProcessSpec, Protocol, PullPolicy, RestartMode, RestartPolicy, RestartRule, Spec,
+    StopSignal, Ulimit, shown_cpus,
+};
 pub use text::Text;

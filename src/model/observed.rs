@@ -47,6 +47,22 @@ pub struct ObservedObject {
     pub last_exit: Option<Exit>,
     /// How it differs from what it was made as.
     pub drift: Vec<Drift>,
+    /// What it takes to bring that back; `None` when there is nothing to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
+    /// What the backend itself says of its health; `None` where it knows no finer state than running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Health>,
+}
+
+/// What it takes to bring back an object that differs from what it was made as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Repair {
+    /// An update in place, while it keeps serving.
+    Update,
+    /// A restart.
+    Restart,
 }
 
 impl ObservedObject {

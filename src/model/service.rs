@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentDigest, HealthCheck, ServiceName, Spec};
+use super::{ContentDigest, HealthCheck, HostPort, Probe, ServiceName, Spec, Text};
 
 /// How long a service is meant to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -70,8 +70,9 @@ pub struct Lifecycle {
     pub ignore_changes: Vec<String>,
     /// Services whose replace or restart replaces this one.
     pub replace_triggered_by: Vec<ServiceName>,
-    /// A replace brings the new one up, behind its gate, before the old one goes.
-    pub create_before_destroy: bool,
+    /// Whether a replace brings the new one up, behind its gate, before the old one goes. `None`: as
+    /// the backend can: a container yes, a process, whose ports orch may not know, no.
+    pub create_before_destroy: Option<bool>,
 }
 
 /// A file whose content reruns a job or restarts a service when it changes.
@@ -92,6 +93,8 @@ pub struct Service {
     pub kind: Kind,
     /// What runs it, and how.
     pub spec: Spec,
+    /// How many copies there are; `None` for one without a number.
+    pub replicas: Option<u32>,
     /// What it needs, sorted by name.
     pub dependencies: Vec<Dependency>,
     /// How it is known to be well; all must pass.
@@ -116,6 +119,7 @@ impl Service {
             name,
             kind: Kind::Permanent,
             spec,
+            replicas: None,
             dependencies: Vec::new(),
             checks: Vec::new(),
             lifecycle: Lifecycle::default(),
@@ -125,4 +129,36 @@ impl Service {
             settle: Duration::from_millis(300),
         }
     }
+
+    /// The same service as one of its replicas, counted from 0: of each range of host ports it has its
+    /// own, and a check that probes the first port of a range probes this replica's.
+    #[must_use]
+    pub fn replica(&self, index: u32) -> Self {
+        let mut replica = Self { spec: self.spec.replica(index), ..self.clone() };
+        let Spec::Docker(spec) = &self.spec else { return replica };
+        let shifted = |port: u16| {
+            let range =
+                spec.ports.iter().find(|mapping| matches!(mapping.host, HostPort::Range(first, _) if first == port))?;
+            range.replica(index).fixed().filter(|own| *own != port)
+        };
+        for check in &mut replica.checks {
+            match &mut check.probe {
+                Probe::Tcp { port, .. } => *port = shifted(*port).unwrap_or(*port),
+                Probe::Http { url, .. } => {
+                    if let Some((from, to)) = port_of(url.reveal()).and_then(|from| Some((from, shifted(from)?))) {
+                        let moved = url.reveal().replacen(&format!(":{from}"), &format!(":{to}"), 1);
+                        *url = if url.is_sensitive() { Text::sensitive(moved) } else { Text::plain(moved) };
+                    }
+                }
+                Probe::Command { .. } | Probe::Script { .. } | Probe::Backend => {}
+            }
+        }
+        replica
+    }
+}
+
+/// The port that a URL names: the digits after the last `:` of its authority.
+fn port_of(url: &str) -> Option<u16> {
+    let authority = url.split_once("://")?.1.split(['/', '?', '#']).next()?;
+    authority.rsplit_once(':')?.1.parse().ok()
 }

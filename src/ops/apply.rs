@@ -161,7 +161,9 @@ impl<'p> Prepared<'p> {
     /// # Errors
     /// [`OpError::Refused`] when something that the plan touches changed meanwhile.
     pub async fn check_still_true(&self) -> Result<(), OpError> {
-        let observed = observe::list(&self.project.observers(), self.locked.state()).await?;
+        let observed =
+            observe::list(&self.project.observers(&self.project.key()?, self.locked.state()), self.locked.state())
+                .await?;
         saved::check_fingerprints(&self.planned.plan, &observed)
     }
 
@@ -198,13 +200,14 @@ impl<'p> Prepared<'p> {
             lineage: String::new(),
             serial: 0,
         };
+        let operators = project.operators(&project.key()?, &state);
         let writer = Arc::new(locked.begin_run(header)?);
         let work = Work {
             run,
             plan,
             instances,
             records: state.records,
-            operators: project.operators(),
+            operators,
             probe_env: project.probe_env(),
             intents: writer.clone(),
             events,

@@ -47,7 +47,7 @@ impl Logs {
     /// When the service is not known, has never run, or its backend keeps no log.
     pub async fn open(project: &Project, service: &str, options: LogsOptions) -> Result<Self, OpError> {
         let state = project.store.read()?;
-        let observers = project.observers();
+        let observers = project.observers(&project.key()?, &state);
         let mut found = Vec::new();
         for (_, observer) in observers.iter() {
             let objects = observer.list().await;

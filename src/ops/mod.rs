@@ -10,6 +10,7 @@ mod history;
 mod init;
 mod logs;
 mod observe;
+mod pins;
 mod plan;
 mod project;
 mod records;

@@ -127,6 +127,8 @@ pub(super) fn as_recorded(recorded: &State) -> BTreeMap<Address, Observation> {
             restarts: 0,
             last_exit: None,
             drift: Vec::new(),
+            repair: None,
+            reported: None,
         };
         Some((address.clone(), Observation { objects: vec![object], ..Observation::default() }))
     };

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::observe::{Probing, as_recorded, observe};
-use super::{OpError, Project};
-use crate::model::{Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Service, Spec};
+use super::{OpError, Project, pins};
+use crate::model::{Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, Spec};
 use crate::plan::{Mode, Plan, PlanFile, PlanInput, Request, Verb, plan, plan_verb};
 use crate::state::{Record, State};
 use crate::sys::{self, Durability};
@@ -30,6 +30,8 @@ pub struct PlanOptions {
     pub no_refresh: bool,
     /// What happens when a step fails, where the file's word is not to be taken.
     pub on_failure: Option<OnFailure>,
+    /// What images stood for when the plan was reviewed, in the place of asking.
+    pub pins: Option<Pins>,
     /// A verb in the place of a comparison.
     pub verb: Option<Verb>,
 }
@@ -51,16 +53,24 @@ pub(super) async fn plan_from(
     state: State,
     key: &DigestKey,
 ) -> Result<Planned, OpError> {
-    let instances = project.instances(key, &state);
     check_project(project, &state)?;
+    let observers = project.observers(key, &state);
+    // What goes down, or is only recorded anew, needs no image.
+    let (pins, notes) = match (&options.pins, options.verb, options.request.mode) {
+        (Some(reviewed), ..) => (reviewed.clone(), Vec::new()),
+        (None, None, Mode::Apply) => pins::resolve(project, &observers, &state).await?,
+        _ => (pins::recorded(&state), Vec::new()),
+    };
+    let instances = project.instances(key, &state, &pins);
     let observed = match options.no_refresh {
         true => as_recorded(&state),
         false => {
             let probing = if options.request.mode == Mode::Apply { Probing::Settled } else { Probing::Skip };
-            observe(&project.observers(), &instances, &state, &project.probe_env(), probing).await?
+            observe(&observers, &instances, &state, &project.probe_env(), probing).await?
         }
     };
-    let plan = decide(project, options, &state, &instances, &observed, key)?;
+    let mut plan = decide(project, options, &state, &instances, &observed, &pins, key)?;
+    plan.warnings.extend(notes);
     let instances = if options.verb.is_some() { as_applied(instances, &state) } else { instances };
     Ok(Planned { plan, instances, state })
 }
@@ -71,6 +81,7 @@ fn decide(
     state: &State,
     instances: &BTreeMap<Address, Instance>,
     observed: &BTreeMap<Address, Observation>,
+    pins: &Pins,
     key: &DigestKey,
 ) -> Result<Plan, OpError> {
     let desired = &project.loaded.desired;
@@ -83,6 +94,7 @@ fn decide(
         looked: !options.no_refresh,
         now: project.now(),
         request: &options.request,
+        pins,
         max_parallel: project.max_parallel(),
         on_failure: options.on_failure.unwrap_or(desired.settings.on_failure),
         source: project.source(),
@@ -102,7 +114,8 @@ fn as_applied(mut wanted: BTreeMap<Address, Instance>, state: &State) -> BTreeMa
         let gone = || Service::new(address.service.clone(), Spec::External(ExternalSpec {}));
         let service = wanted.remove(address).map_or_else(|| Arc::new(gone()), |instance| instance.service);
         let service = Arc::new(Service { kind: record.kind, ..(*service).clone() });
-        let instance = Instance { address: address.clone(), service, fields: Vec::new(), revision: record.revision };
+        let instance =
+            Instance { address: address.clone(), service, pin: None, fields: Vec::new(), revision: record.revision };
         (address.clone(), instance)
     };
     state.records.iter().map(applied).collect()

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::OpError;
+use crate::backend::docker::{DockerBackend, DockerSettings, Known};
 use crate::backend::process::ProcessBackend;
 use crate::backend::{Observers, Operators};
 use crate::config::{self, Diagnostics, LoadOptions, Loaded};
 use crate::health::ProbeEnv;
-use crate::model::{Address, BackendKind, DigestKey, Instance, ServiceName};
+use crate::model::{Address, BackendKind, DigestKey, FieldValue, Instance, ObjectId, Pins, Service, ServiceName, Spec};
 use crate::plan::PlanSource;
-use crate::state::{State, Store};
+use crate::state::{Record, State, Store};
 use crate::sys;
 
 /// What an operation is started with, from the command line and the environment.
@@ -72,8 +74,8 @@ impl Project {
     }
 
     /// The instances that the file wants, by address, with ignored changes taken back.
-    pub(super) fn instances(&self, key: &DigestKey, recorded: &State) -> BTreeMap<Address, Instance> {
-        let instances = self.loaded.desired.instances(key).into_iter();
+    pub(super) fn instances(&self, key: &DigestKey, recorded: &State, pins: &Pins) -> BTreeMap<Address, Instance> {
+        let instances = self.loaded.desired.instances(pins, key).into_iter();
         let settled = instances.map(|instance| match recorded.records.get(&instance.address) {
             Some(record) if !instance.service.lifecycle.ignore_changes.is_empty() => {
                 instance.ignoring(&record.fields, key)
@@ -93,18 +95,51 @@ impl Project {
     }
 
     /// The backends, to look with.
-    pub(super) fn observers(&self) -> Observers {
-        Observers::default().with(BackendKind::Process, self.process())
+    pub(super) fn observers(&self, key: &DigestKey, recorded: &State) -> Observers {
+        let docker = Arc::new(DockerBackend::new(self.docker(key, recorded)));
+        Observers::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker)
     }
 
     /// The backends, to change with.
-    pub(super) fn operators(&self) -> Operators {
-        Operators::default().with(BackendKind::Process, self.process())
+    pub(super) fn operators(&self, key: &DigestKey, recorded: &State) -> Operators {
+        let docker = Arc::new(DockerBackend::new(self.docker(key, recorded)));
+        Operators::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker)
     }
 
-    fn process(&self) -> std::sync::Arc<ProcessBackend> {
+    fn docker(&self, key: &DigestKey, recorded: &State) -> DockerSettings {
+        let of_record = |(address, record): (&Address, &Record)| {
+            let known = Known {
+                address: address.clone(),
+                op_id: record.op_id.clone(),
+                revision: record.revision,
+                fields: record.fields.clone(),
+            };
+            Some((record.object.clone().filter(|_| record.backend == BackendKind::Docker)?, known))
+        };
+        let known: BTreeMap<ObjectId, Known> = recorded.records.iter().filter_map(of_record).collect();
+        let host = |service: &Arc<Service>| match &service.spec {
+            Spec::Docker(spec) => Some(spec.host.clone()),
+            Spec::Network(spec) => Some(spec.host.clone()),
+            Spec::Process(_) | Spec::External(_) => None,
+        };
+        let pending = recorded.pending.values().any(|pending| pending.backend == BackendKind::Docker);
+        let wanted = self.loaded.desired.services.values().filter_map(host);
+        let recorded = known.values().map(|known| match known.fields.get("host") {
+            Some(FieldValue::Plain(host)) => Some(host.clone()),
+            _ => None,
+        });
+        DockerSettings {
+            project: self.loaded.desired.project.clone(),
+            scope: key.digest([b"docker scope".as_slice()]).short(),
+            env: self.options.load.env.clone(),
+            hosts: wanted.chain(recorded).chain(pending.then_some(None)).collect(),
+            known,
+        }
+    }
+
+    fn process(&self) -> Arc<ProcessBackend> {
         let folder = self.store.dir().join("process");
-        std::sync::Arc::new(ProcessBackend::new(folder, self.options.exe.clone(), self.options.load.env.clone()))
+        Arc::new(ProcessBackend::new(folder, self.options.exe.clone(), self.options.load.env.clone()))
     }
 
     pub(super) fn probe_env(&self) -> ProbeEnv {

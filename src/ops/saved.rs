@@ -87,8 +87,9 @@ fn check_inputs(plan: &Plan, now: &[Input]) -> Result<(), OpError> {
 }
 
 async fn whole(project: &Project, plan: Plan, state: &State, key: &DigestKey) -> Result<Planned, OpError> {
-    check_fingerprints(&plan, &list(&project.observers(), state).await?)?;
-    Ok(Planned { plan, instances: project.instances(key, state), state: state.clone() })
+    check_fingerprints(&plan, &list(&project.observers(key, state), state).await?)?;
+    let pins = plan.pins.clone();
+    Ok(Planned { plan, instances: project.instances(key, state, &pins), state: state.clone() })
 }
 
 /// Refuses a plan when something that it touches is not what it was.
@@ -114,7 +115,8 @@ async fn rest(
     state: &State,
     key: &DigestKey,
 ) -> Result<Planned, OpError> {
-    let options = PlanOptions { on_failure: Some(reviewed.on_failure), ..PlanOptions::of(reviewed.mode) };
+    let pins = Some(reviewed.pins.clone());
+    let options = PlanOptions { on_failure: Some(reviewed.on_failure), pins, ..PlanOptions::of(reviewed.mode) };
     let mut planned = plan_from(project, &options, state.clone(), key).await?;
     let left: BTreeMap<&Address, _> =
         reviewed.steps.iter().filter(|step| !done.contains(&step.id)).map(|step| (&step.address, step)).collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::{Probing, observe};
-use super::{OpError, Project};
+use super::{OpError, Project, pins};
 use crate::model::{Address, Observation};
 use crate::report::StatusRow;
 use crate::state::{LockHolder, State};
@@ -23,8 +23,9 @@ pub struct Status {
 pub async fn status(project: &Project, services: &[String]) -> Result<Status, OpError> {
     let state = project.store.read()?;
     let key = project.key()?;
-    let instances = project.instances(&key, &state);
-    let observed = observe(&project.observers(), &instances, &state, &project.probe_env(), Probing::Once).await?;
+    let instances = project.instances(&key, &state, &pins::recorded(&state));
+    let observed =
+        observe(&project.observers(&key, &state), &instances, &state, &project.probe_env(), Probing::Once).await?;
     let chosen = choose(services, addresses(&state, instances.keys()))?;
     let nothing = Observation::default();
     let row = |address: Address| {

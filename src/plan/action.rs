@@ -104,6 +104,11 @@ pub enum Reason {
         /// Their paths.
         fields: Vec<String>,
     },
+    /// The name of its image stands for another image than the one that runs.
+    ImageMoved {
+        /// The image, as the file names it.
+        image: String,
+    },
     /// A file that triggers it changed.
     Triggered {
         /// The file.
@@ -147,6 +152,11 @@ pub enum Reason {
     },
     /// The file no longer has it.
     RemovedFromFile,
+    /// The file wants fewer copies of the service.
+    Scaled {
+        /// How many it wants.
+        replicas: u32,
+    },
     /// The active profiles leave it out.
     ProfileInactive,
     /// The project is being destroyed.
@@ -166,6 +176,8 @@ impl fmt::Display for Reason {
             Self::New => f.write_str("new in the file"),
             Self::Changed { fields } if fields.is_empty() => f.write_str("its definition changed"),
             Self::Changed { fields } => write!(f, "{} changed", fields.join(", ")),
+            Self::ImageMoved { image } => write!(f, "{image} is another image now"),
+            Self::Scaled { replicas } => write!(f, "the file wants {replicas} of it"),
             Self::Triggered { path } => write!(f, "{path} changed"),
             Self::Drifted { detail } => write!(f, "drift: {detail}"),
             Self::Unhealthy { detail } => write!(f, "unhealthy: {detail}"),

@@ -63,12 +63,12 @@ fn check_operations(step: &Step, mode: Mode, find: &mut impl FnMut(String)) {
         if removed.contains(object) {
             find("uses an object after it was removed".to_owned());
         }
-        if let Operation::Remove { object } = operation {
+        if let Operation::Remove { object, .. } = operation {
             removed.insert(object);
         }
     }
     for operation in &step.rollback {
-        if matches!(operation, Operation::Create) {
+        if matches!(operation, Operation::Create | Operation::Prepare) {
             find("creates something in a rollback".to_owned());
         }
     }
@@ -94,12 +94,12 @@ impl Operation {
     #[must_use]
     pub fn object(&self) -> Option<&ObjectRef> {
         match self {
-            Self::Create | Self::Gate { object: None, .. } => None,
+            Self::Prepare | Self::Create | Self::Gate { object: None, .. } => None,
             Self::Update { object }
             | Self::Start { object }
             | Self::Stop { object }
             | Self::Restart { object }
-            | Self::Remove { object }
+            | Self::Remove { object, .. }
             | Self::Gate { object: Some(object), .. } => Some(object),
         }
     }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::Change;
-use crate::model::{Effect, Field, FieldValue, effect_of};
+use crate::model::{BackendKind, Effect, Field, FieldValue, IMAGE_PIN, effect_of};
 
 /// The fields that change, and the most disruptive thing that one of them asks for.
 #[derive(Debug, Default)]
 pub(super) struct Diff {
     pub(super) changes: Vec<Change>,
     pub(super) effect: Option<Effect>,
+    /// Whether a change reaches the object itself in place, and not only its record or its checks.
+    pub(super) touches_object: bool,
 }
 
 impl Diff {
@@ -21,11 +23,11 @@ impl Diff {
             new: Some(field.value.clone()),
             forces: false,
         };
-        Self { changes: fields.iter().map(change).collect(), effect: None }
+        Self { changes: fields.iter().map(change).collect(), ..Self::default() }
     }
 
-    /// Compares recorded fields with wanted ones.
-    pub(super) fn between(recorded: &BTreeMap<String, FieldValue>, wanted: &[Field]) -> Self {
+    /// Compares the fields that a backend's object was recorded with and wanted ones.
+    pub(super) fn between(backend: BackendKind, recorded: &BTreeMap<String, FieldValue>, wanted: &[Field]) -> Self {
         let mut diff = Self::default();
         for field in wanted {
             let old = recorded.get(field.path.as_ref());
@@ -35,7 +37,7 @@ impl Diff {
         }
         let wanted_path = |path: &str| wanted.binary_search_by(|field| field.path.as_ref().cmp(path)).is_ok();
         for (path, old) in recorded.iter().filter(|(path, _)| !wanted_path(path)) {
-            diff.push(path, Some(old.clone()), None, effect_of(path));
+            diff.push(path, Some(old.clone()), None, effect_of(backend, path));
         }
         diff.changes.sort_by(|a, b| a.path.cmp(&b.path));
         diff
@@ -43,12 +45,15 @@ impl Diff {
 
     fn push(&mut self, path: &str, old: Option<FieldValue>, new: Option<FieldValue>, effect: Effect) {
         self.effect = self.effect.max(Some(effect));
+        self.touches_object |= effect == Effect::Update && !path.starts_with("health_check");
         self.changes.push(Change { path: path.to_owned(), old, new, forces: effect.defines_revision() });
     }
 
     /// The paths that a reason names: those that force the action, or all when none does.
     pub(super) fn reason_fields(&self) -> Vec<String> {
-        let forcing: Vec<_> = self.changes.iter().filter(|c| c.forces).map(|c| c.path.clone()).collect();
+        let renamed = self.changes.iter().any(|change| change.path == "image");
+        let told = |path: &str| if path == IMAGE_PIN && renamed { "image".to_owned() } else { path.to_owned() };
+        let forcing: Vec<_> = self.changes.iter().filter(|c| c.forces).map(|c| told(&c.path)).collect();
         if forcing.is_empty() { self.changes.iter().map(|c| c.path.clone()).collect() } else { forcing }
     }
 
@@ -59,6 +64,14 @@ impl Diff {
         forcing.all(|change| change.path.starts_with("triggers.")).then_some(first)
     }
 
+    /// Whether all that forces the action is that an image's name stands for another image now.
+    pub(super) fn only_image_moved(&self) -> bool {
+        let mut forcing = self.changes.iter().filter(|change| change.forces);
+        let renamed = self.changes.iter().any(|change| change.path == "image");
+        let moved = forcing.next().is_some_and(|first| first.path == IMAGE_PIN && first.old.is_some());
+        moved && !renamed && forcing.next().is_none()
+    }
+
     /// Whether a change reaches how the gate is judged.
     pub(super) fn touches_checks(&self) -> bool {
         self.changes.iter().any(|change| change.path.starts_with("health_check"))
@@ -67,13 +80,6 @@ impl Diff {
     /// Whether a change reaches what a command that checks the service runs in.
     pub(super) fn touches_environment(&self) -> bool {
         self.changes.iter().any(|change| change.path.starts_with("env.") || change.path == "working_dir")
-    }
-
-    /// Whether a change reaches the object itself, and not only its record or its checks.
-    pub(super) fn touches_object(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|change| !change.path.starts_with("health_check") && effect_of(&change.path) == Effect::Update)
     }
 }
 
@@ -95,7 +101,7 @@ mod tests {
             ("env.OLD".to_owned(), FieldValue::Plain("x".to_owned())),
         ]);
         let wanted = [field("args", "[2]", Effect::Replace), field("stop_timeout", "1s", Effect::Update)];
-        let diff = Diff::between(&recorded, &wanted);
+        let diff = Diff::between(BackendKind::Process, &recorded, &wanted);
         let paths: Vec<_> = diff.changes.iter().map(|change| change.path.as_str()).collect();
         assert_eq!(paths, ["args", "env.OLD"]);
         assert_eq!(diff.effect, Some(Effect::Replace));
@@ -105,6 +111,6 @@ mod tests {
     #[test]
     fn a_lone_trigger_is_the_reason() {
         let wanted = [field("triggers.a.sql", "1", Effect::Restart)];
-        assert_eq!(Diff::between(&BTreeMap::new(), &wanted).only_trigger(), Some("a.sql"));
+        assert_eq!(Diff::between(BackendKind::Process, &BTreeMap::new(), &wanted).only_trigger(), Some("a.sql"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{Mode, PlanSource};
-use crate::model::{Address, Input, Instance, Observation, OnFailure, ProjectName, ServiceName};
+use crate::model::{Address, Input, Instance, Observation, OnFailure, Pins, ProjectName, ServiceName};
 use crate::state::State;
 
 /// Everything that a plan is made from. The same input gives the same plan, byte for byte.
@@ -27,6 +27,8 @@ pub struct PlanInput<'a> {
     pub now: Timestamp,
     /// What was asked for.
     pub request: &'a Request,
+    /// What the images of the services stand for.
+    pub pins: &'a Pins,
     /// How many steps run at once.
     pub max_parallel: usize,
     /// What happens when a step fails.

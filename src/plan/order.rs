@@ -7,7 +7,7 @@ use super::decide::Decision;
 use super::input::PlanInput;
 use super::{Action, Milestone, Need, Step, StepId};
 use crate::graph::Graph;
-use crate::model::{Address, BackendKind, Condition, Digest, FieldValue, Instance, ServiceName};
+use crate::model::{Address, BackendKind, Claim, Condition, Digest, Instance, ServiceName};
 use crate::state::Record;
 
 /// A step without its place in the order.
@@ -41,7 +41,8 @@ pub(super) fn order(drafts: BTreeMap<Address, Draft<'_>>, input: &PlanInput<'_>,
     reverse_needs(&mut needs, &addresses, &list, &by_service, input, |dependent, step| {
         goes(list[dependent]) && list[step].decision.action.interrupts()
     });
-    port_needs(&mut needs, &list);
+    claim_needs(&mut needs, &list);
+    replica_needs(&mut needs, &list, &by_service);
     let waves = waves(&mut needs, [&firm, &wanted]);
 
     let mut places: Vec<usize> = (0..list.len()).collect();
@@ -62,7 +63,7 @@ pub(super) fn order(drafts: BTreeMap<Address, Draft<'_>>, input: &PlanInput<'_>,
 }
 
 fn into_step(id: StepId, wave: u32, needs: Vec<Need>, address: Address, draft: Draft<'_>) -> Step {
-    let Decision { action, reason, changes, operations, rollback, adopts } = draft.decision;
+    let Decision { action, reason, changes, operations, rollback, adopts, stops_first } = draft.decision;
     Step {
         id,
         address,
@@ -70,6 +71,7 @@ fn into_step(id: StepId, wave: u32, needs: Vec<Need>, address: Address, draft: D
         backend: draft.backend,
         action,
         reason,
+        stops_first,
         changes,
         needs,
         wave,
@@ -167,21 +169,38 @@ fn reverse_needs(
     }
 }
 
-/// What goes away frees its ports before a step that wants them.
-fn port_needs(needs: &mut [Needs], list: &[&Draft<'_>]) {
-    let mut freed: BTreeMap<u16, usize> = BTreeMap::new();
+/// What goes away frees its ports, volumes and names before a step that wants them.
+fn claim_needs(needs: &mut [Needs], list: &[&Draft<'_>]) {
+    let mut freed: BTreeMap<&Claim, usize> = BTreeMap::new();
     for (index, draft) in list.iter().enumerate() {
-        let ports = draft.record.and_then(|record| record.fields.get("ports"));
-        if let (Action::Delete, Some(FieldValue::Plain(ports))) = (draft.decision.action, ports) {
-            let numbers = ports.trim_matches(['[', ']']).split(", ").filter_map(|port| port.parse().ok());
-            freed.extend(numbers.map(|port: u16| (port, index)));
+        if let (Action::Delete, Some(record)) = (draft.decision.action, draft.record) {
+            freed.extend(record.claims.iter().map(|claim| (claim, index)));
         }
     }
+    if freed.is_empty() {
+        return;
+    }
     for (index, draft) in list.iter().enumerate() {
-        for port in draft.wanted.map_or(&[][..], |wanted| wanted.service.spec.ports()) {
-            if let Some(&by) = freed.get(port).filter(|&&by| by != index) {
+        for claim in draft.wanted.map(|wanted| wanted.service.spec.claims()).into_iter().flatten() {
+            if let Some(&by) = freed.get(&claim).filter(|&&by| by != index) {
                 needs[index].entry(by).or_insert(Milestone::Done);
             }
+        }
+    }
+}
+
+/// The copies of a service that runs already are changed one after the other, so that the others go on
+/// serving, and the first that fails keeps the rest as they are.
+fn replica_needs(needs: &mut [Needs], list: &[&Draft<'_>], by_service: &BTreeMap<&ServiceName, Vec<usize>>) {
+    let changes = |index: &usize| {
+        let decision = &list[*index].decision;
+        matches!(decision.action, Action::Replace { .. } | Action::Restart | Action::Update)
+            && !decision.operations.is_empty()
+    };
+    for steps in by_service.values().filter(|steps| steps.len() > 1) {
+        let changing: Vec<usize> = steps.iter().copied().filter(changes).collect();
+        for pair in changing.windows(2) {
+            needs[pair[1]].insert(pair[0], Milestone::Done);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::input::{PlanInput, Request};
 use super::order::{Draft, order};
 use super::{Action, Disruption, DriftNote, Mode, PLAN_FORMAT, Plan, PlanError, Reason, Warning};
 use crate::graph::Graph;
-use crate::model::{Address, BackendKind, Digest, Instance, Kind, Observation, RunId, ServiceName};
+use crate::model::{Address, BackendKind, Digest, Instance, InstanceKey, Kind, Observation, RunId, ServiceName};
 use crate::state::{Pending, Record, RecordStatus};
 
 static NOTHING: Observation = Observation { objects: Vec::new(), conflicts: Vec::new(), health: None };
@@ -113,7 +113,11 @@ impl<'a> Planner<'a> {
                 let known = Known { wanted, record, pending, found, renamed_from };
                 match known.decide(self.push(wanted, record, &moved)) {
                     Some(decision) => {
-                        moved.insert(&address.service, decision.action);
+                        // Of several copies the one that is new decides for those that follow.
+                        let known = moved.entry(&address.service).or_insert(decision.action);
+                        if renews(decision.action) {
+                            *known = decision.action;
+                        }
                         drafts.insert(address.clone(), self.draft(decision, Some(wanted), record, found, address));
                     }
                     None => unchanged += 1,
@@ -130,11 +134,7 @@ impl<'a> Planner<'a> {
             return Some(Push::Replace(Reason::Asked { by: format!("--replace {}", service.name) }));
         }
         record?;
-        let renewed = |name: &&ServiceName| {
-            moved
-                .get(name)
-                .is_some_and(|action| matches!(action, Action::Replace { .. } | Action::Restart | Action::Create))
-        };
+        let renewed = |name: &&ServiceName| moved.get(name).is_some_and(|action| renews(*action));
         let follows = |service: &ServiceName| Reason::FollowsDependency { service: service.clone() };
         if let Some(source) = service.lifecycle.replace_triggered_by.iter().find(renewed) {
             return Some(Push::Replace(follows(source)));
@@ -177,10 +177,14 @@ impl<'a> Planner<'a> {
 
     fn unwanted_reason(&self, address: &Address) -> Reason {
         let recorded = self.input.recorded;
+        let first = Address { key: InstanceKey::Only, ..address.clone() };
+        let copies = self.input.desired.range(first..).take_while(|(other, _)| other.service == address.service);
+        let wanted = u32::try_from(copies.count()).unwrap_or(u32::MAX);
         match recorded.pending.get(address) {
             _ if self.input.request.mode == Mode::Destroy => Reason::Destroy,
             Some(Pending { run, .. }) => Reason::Interrupted { run: RunId::clone(run) },
             None if self.input.inactive.contains(&address.service) => Reason::ProfileInactive,
+            None if wanted > 0 => Reason::Scaled { replicas: wanted },
             None => Reason::RemovedFromFile,
         }
     }
@@ -249,13 +253,17 @@ impl<'a> Planner<'a> {
             })
             .map(|(address, draft)| (&address.service, draft.decision.action))
             .collect();
-        let up = |service: &ServiceName| {
-            let record = self.input.recorded.records.get(&Address::only(service.clone()));
-            record.is_some_and(|record| record.status == RecordStatus::Healthy && record.kind == Kind::Permanent)
-        };
+        let up: BTreeSet<&ServiceName> = self
+            .input
+            .recorded
+            .records
+            .iter()
+            .filter(|(_, record)| record.status == RecordStatus::Healthy && record.kind == Kind::Permanent)
+            .map(|(address, _)| &address.service)
+            .collect();
         let disruption = |(service, action): (&&ServiceName, &Action)| {
             let dependents = self.graph.dependents(service);
-            let stays = |dependent: &&ServiceName| up(dependent) && !interrupted.contains_key(*dependent);
+            let stays = |dependent: &&ServiceName| up.contains(dependent) && !interrupted.contains_key(*dependent);
             let affects = dependents.filter(stays).cloned().collect();
             Disruption { service: (*service).clone(), action: *action, affects }
         };
@@ -298,6 +306,7 @@ pub(super) fn plan_of(input: &PlanInput<'_>) -> Plan {
         serial: input.recorded.serial,
         source: input.source.clone(),
         inputs: input.inputs.clone(),
+        pins: input.pins.clone(),
         max_parallel: input.max_parallel,
         on_failure: input.on_failure,
         steps: Vec::new(),
@@ -306,6 +315,11 @@ pub(super) fn plan_of(input: &PlanInput<'_>) -> Plan {
         disruptions: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// Whether an action makes what depends on the service follow it, where it is to.
+fn renews(action: Action) -> bool {
+    matches!(action, Action::Replace { .. } | Action::Restart | Action::Create)
 }
 
 /// Whether what is recorded has nothing left to it. A job that ended is not gone.
@@ -342,11 +356,21 @@ fn desired_graph(desired: &BTreeMap<Address, Instance>) -> Result<Graph, crate::
 fn renames<'a>(input: &PlanInput<'a>) -> BTreeMap<&'a Address, Address> {
     let recorded = input.recorded;
     let old_address = |(address, instance): (&'a Address, &'a Instance)| {
-        let from = instance.service.renamed_from.clone()?;
-        let old = Address { service: from, key: address.key.clone() };
         // An intent at the new address alone is a rename that was killed: it is still to be done.
-        let is_open = recorded.records.contains_key(&old) && !recorded.records.contains_key(address);
-        (is_open && !input.desired.contains_key(&old)).then_some((address, old))
+        let is_open = |old: &Address| {
+            let moved = recorded.records.contains_key(old) && !recorded.records.contains_key(address);
+            moved && !input.desired.contains_key(old)
+        };
+        let renamed =
+            instance.service.renamed_from.clone().map(|from| Address { service: from, key: address.key.clone() });
+        // The first of several copies is the one that had no number, and the other way round.
+        let numbered = match address.key {
+            InstanceKey::Only => Some(InstanceKey::Replica(0)),
+            InstanceKey::Replica(0) => Some(InstanceKey::Only),
+            _ => None,
+        };
+        let numbered = numbered.map(|key| Address { key, ..address.clone() });
+        renamed.into_iter().chain(numbered).find(is_open).map(|old| (address, old))
     };
     input.desired.iter().filter_map(old_address).collect()
 }

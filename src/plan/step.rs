@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Reason};
 use crate::model::{
-    Address, BackendKind, Digest, Drift, FieldValue, Input, ObjectId, OnFailure, OpId, ProjectName, ServiceName,
+    Address, BackendKind, Digest, Drift, FieldValue, Input, ObjectId, OnFailure, OpId, Pins, ProjectName, ServiceName,
 };
 
 /// The version of the plan format that this orch writes and reads.
@@ -33,6 +33,9 @@ pub struct Plan {
     pub source: PlanSource,
     /// The digest of everything the definition was read from; apply refuses when one differs.
     pub inputs: Vec<Input>,
+    /// What the images of the services stood for; apply runs just these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: Pins,
     /// How many steps run at once.
     pub max_parallel: usize,
     /// What happens when a step fails.
@@ -112,6 +115,10 @@ pub struct Step {
     pub action: Action,
     /// Why.
     pub reason: Reason,
+    /// Why the old one of a replace must stop before the new one starts, where it is not by choice:
+    /// `port 8080 cannot be held twice`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops_first: Option<String>,
     /// The fields that change, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
@@ -167,6 +174,8 @@ pub enum Milestone {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "op")]
 pub enum Operation {
+    /// Gets what the new object needs, such as its image, before anything is stopped.
+    Prepare,
     /// Makes and starts a new object of the step's instance, stamped with the attempt's op-id.
     Create,
     /// Changes an object in place to the step's instance (its policy, its address).
@@ -193,6 +202,9 @@ pub enum Operation {
     Remove {
         /// Which object.
         object: ObjectRef,
+        /// Whether what it kept, its named volumes, goes too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        volumes: bool,
     },
     /// Waits until the object passes the service's checks (a job: until it exits 0).
     Gate {

@@ -94,13 +94,22 @@ fn decide(verb: Verb, address: &Address, record: &Record, input: &PlanInput<'_>)
         Verb::Stop | Verb::Start => return Err(None),
     };
     let reason = Reason::Asked { by: format!("orch {verb} {}", address.service) };
-    Ok(Decision { action, reason, changes: Vec::new(), operations, rollback: Vec::new(), adopts: None })
+    Ok(Decision {
+        action,
+        reason,
+        changes: Vec::new(),
+        operations,
+        rollback: Vec::new(),
+        adopts: None,
+        stops_first: None,
+    })
 }
 
 /// The file's checks judge what was applied only where it was applied with them.
 fn gate_by(address: &Address, record: &Record, input: &PlanInput<'_>) -> GateBy {
     let wanted = input.desired.get(address);
-    let own = wanted.is_some_and(|wanted| !Diff::between(&record.fields, &wanted.fields).touches_checks());
+    let own =
+        wanted.is_some_and(|wanted| !Diff::between(record.backend, &record.fields, &wanted.fields).touches_checks());
     if own { GateBy::Checks } else { GateBy::Running }
 }
 
@@ -119,7 +128,7 @@ fn step(
     placed: &BTreeMap<&ServiceName, (StepId, u32)>,
     graph: &Graph,
 ) -> Step {
-    let Decision { action, reason, changes, operations, rollback, adopts } = decision;
+    let Decision { action, reason, changes, operations, rollback, adopts, stops_first: _ } = decision;
     // Not only the direct ones: what stands between two of the named services may not be named.
     let related: BTreeSet<&ServiceName> = match action {
         Action::Stop => graph.dependents_of([&address.service]),
@@ -135,6 +144,7 @@ fn step(
         backend: record.backend,
         action,
         reason,
+        stops_first: None,
         changes,
         needs: comes_first.iter().map(|&(step, _)| Need { step, milestone: Milestone::Done }).collect(),
         wave: comes_first.iter().map(|&(_, wave)| wave).max().unwrap_or(0) + 1,

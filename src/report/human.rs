@@ -64,6 +64,8 @@ mod tests {
         2026-11-21T05:32:15Z api: waiting: GET http://localhost:8080/health: connection refused (probe 1)
         2026-11-21T05:32:17Z api: waiting: GET http://localhost:8080/health: 503 (probe 3)
         2026-11-21T05:32:18Z api: its last 2 log lines; all of it is kept in .orch/runs/x
+            it is running
+            GET http://localhost:8080/health: connection refused
             starting
             \u{1b}[2J\u{1b}[Hpanic: no\tport\r2026-11-21T05:32:10Z Apply finished
         2026-11-21T05:32:19Z api: create failed after 1.2 s: the gate was missed: 503\nall is well
@@ -77,6 +79,8 @@ mod tests {
     fn quiet_leaves_what_matters_and_verbose_adds_every_probe() {
         insta::assert_snapshot!(told(failing_run(), Verbosity::Quiet), @r#"
         2026-11-21T05:32:18Z api: its last 2 log lines; all of it is kept in .orch/runs/x
+            it is running
+            GET http://localhost:8080/health: connection refused
             starting
             \u{1b}[2J\u{1b}[Hpanic: no\tport\r2026-11-21T05:32:10Z Apply finished
         2026-11-21T05:32:19Z api: create failed after 1.2 s: the gate was missed: 503\nall is well

@@ -102,6 +102,7 @@ impl Narrator {
                 Said::of(address, format!("{} ({reason})", doing(*action))).passing()
             }
             What::Operation { address, detail, .. } => Said::of(address, detail).passing(),
+            What::Progressed { .. } => return None,
             What::Probed { step, address, check, attempt, healthy, detail } => {
                 return self.probe((*step, *check), address, *attempt, *healthy, detail);
             }
@@ -116,12 +117,16 @@ impl Narrator {
             What::RollbackStarted { address, error, .. } => {
                 Said::of(address, format!("going back to the last healthy version: {error}")).paint(Paint::Red)
             }
-            What::Evidence { address, log, folder, .. } => {
+            What::Evidence { address, state, probes, log, folder, .. } => {
+                let known = state.iter().map(|state| format!("it is {state}"));
+                let known: Vec<String> = known.chain(probes.iter().cloned()).collect();
                 let text = match log.len() {
                     0 => format!("it logged nothing; what is known is kept in {folder}"),
                     n => format!("its last {}; all of it is kept in {folder}", count(n, "log line")),
                 };
-                Said::of(address, text).paint(Paint::Red).below(log.iter().map(|line| escape(line).into_owned()))
+                Said::of(address, text)
+                    .paint(Paint::Red)
+                    .below(known.iter().chain(log).map(|line| escape(line).into_owned()))
             }
             What::Interrupted { level, signal } => Said::new(match level {
                 0 | 1 => format!(

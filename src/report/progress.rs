@@ -105,6 +105,11 @@ impl Progress {
                 self.running.insert(*step, Running { address, action, since: event.at, detail: None, probe: None });
             }
             What::Operation { step, detail, .. } => self.change(*step, |running| running.detail = Some(detail.clone())),
+            What::Progressed { step, progress, .. } => {
+                let part = progress.part.as_ref().map(|part| format!(" {part}")).unwrap_or_default();
+                let detail = format!("{}{part}: {}", progress.what, progress.status);
+                self.change(*step, |running| running.detail = Some(detail));
+            }
             What::RollbackStarted { step, .. } => self.change(*step, |running| {
                 running.detail = Some("going back to the last healthy version".to_owned());
                 running.probe = None;

@@ -103,9 +103,9 @@ impl StatusRow {
             (None, None) => (RowState::NotApplied, None),
             (None, Some(record)) => match (record.backend, record.status) {
                 (BackendKind::External, _) => (RowState::External, None),
-                (BackendKind::Process, RecordStatus::Completed) => (RowState::Completed, None),
-                (BackendKind::Process, RecordStatus::Stopped) => (RowState::Stopped, None),
-                (BackendKind::Process, _) => (RowState::Missing, None),
+                (_, RecordStatus::Completed) => (RowState::Completed, None),
+                (_, RecordStatus::Stopped) => (RowState::Stopped, None),
+                (BackendKind::Process | BackendKind::Docker, _) => (RowState::Missing, None),
             },
         };
         Self {
@@ -194,6 +194,8 @@ mod tests {
             restarts: 2,
             last_exit: None,
             drift: Vec::new(),
+            repair: None,
+            reported: None,
         }
     }
 

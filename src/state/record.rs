@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Address, BackendKind, Dependency, Digest, FieldValue, Kind, ObjectId, OpId, ProjectName, RunId};
+use crate::model::{
+    Address, BackendKind, Claim, Dependency, Digest, FieldValue, Kind, ObjectId, OpId, ProjectName, RunId,
+};
 
 /// What orch knows of a project: one record for each instance, and what a run left unfinished.
 ///
@@ -47,6 +49,9 @@ pub struct Record {
     /// What it needs; the order of a destroy comes from here when the file no longer knows it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<Dependency>,
+    /// What only one object can have at a time, and this one has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
     /// No plan may delete or replace it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prevent_destroy: bool,

@@ -155,7 +155,7 @@ impl Operator for ProcessBackend {
         self.blocking(move |inner| inner.restart(&op, &id, &instance)).await
     }
 
-    async fn remove(&self, _op: &OpContext, object: &ObjectId) -> Result<(), BackendError> {
+    async fn remove(&self, _op: &OpContext, object: &ObjectId, _volumes: bool) -> Result<(), BackendError> {
         let id = object.clone();
         self.blocking(move |inner| inner.remove(&id)).await
     }

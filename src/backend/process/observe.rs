@@ -7,7 +7,8 @@ use super::binary::Digests;
 use super::folder::Folder;
 use super::wire::{Stamp, Status};
 use crate::model::{
-    Address, BackendKind, Digest, Drift, DriftKind, Kind, ObjectId, ObjectState, ObservedObject, OpId, ServiceName,
+    Address, BackendKind, Digest, Drift, DriftKind, Kind, ObjectId, ObjectState, ObservedObject, OpId, Repair,
+    ServiceName,
 };
 
 /// Looks at one object; `None` when there is none.
@@ -69,7 +70,10 @@ fn known(id: &str, supervised: bool, copied: bool, status: Status, digests: &Dig
         object.drift.push(Drift { kind: DriftKind::Missing, detail: lost(&status, copied) });
     }
     if let (true, Some(binary)) = (object.is_up(), &status.binary) {
-        object.drift.extend(digests.drift(binary));
+        if let Some(drift) = digests.drift(binary) {
+            object.drift.push(drift);
+            object.repair = Some(Repair::Restart);
+        }
     }
     object
 }
@@ -102,6 +106,8 @@ fn bare(id: &str, stamp: &Stamp, state: ObjectState, missing: Option<String>) ->
         restarts: 0,
         last_exit: None,
         drift: missing.map(|detail| Drift { kind: DriftKind::Missing, detail }).into_iter().collect(),
+        repair: None,
+        reported: None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::sys::{Listener, descendants, environment_of, listeners, processes};
 /// What listens on the ports of these instances and does not belong to one of `ours`. Who it is
 /// costs a look at every process, so that is looked up only when there is something to tell.
 pub(super) fn conflicts(instances: &[&Instance], ours: &[Status]) -> BTreeMap<Address, Vec<Conflict>> {
-    let wanted: BTreeSet<u16> = instances.iter().flat_map(|instance| instance.service.spec.ports()).copied().collect();
+    let wanted: BTreeSet<u16> = instances.iter().flat_map(|instance| instance.service.spec.ports()).collect();
     if wanted.is_empty() {
         return BTreeMap::new();
     }

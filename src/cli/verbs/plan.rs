@@ -52,6 +52,7 @@ pub(super) fn options(args: &PlanningArgs, on_failure: Option<OnFailure>) -> Pla
         },
         no_refresh: !args.refresh,
         on_failure,
+        pins: None,
         verb: None,
     }
 }

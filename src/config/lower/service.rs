@@ -124,6 +124,7 @@ impl Lowering<'_> {
             name: draft.name.clone(),
             kind: draft.kind.unwrap_or(Kind::Permanent),
             spec,
+            replicas: None,
             dependencies: Vec::new(),
             checks,
             lifecycle: lowered_lifecycle(lifecycle),
@@ -261,6 +262,6 @@ fn lowered_lifecycle(raw: Option<&RawLifecycle>) -> Lifecycle {
             .iter()
             .filter_map(|name| ServiceName::new(name).ok())
             .collect(),
-        create_before_destroy: flag(&raw.create_before_destroy),
+        create_before_destroy: given(raw.create_before_destroy.as_ref()).copied(),
     }
 }

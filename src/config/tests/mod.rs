@@ -101,6 +101,6 @@ pub(super) fn service<'l>(loaded: &'l Loaded, name: &str) -> &'l Service {
 pub(super) fn spec<'l>(loaded: &'l Loaded, name: &str) -> &'l crate::model::ProcessSpec {
     match &service(loaded, name).spec {
         crate::model::Spec::Process(spec) => spec,
-        crate::model::Spec::External(_) => panic!("{name} is external"),
+        other => panic!("{name} is {other:?}"),
     }
 }

@@ -48,6 +48,8 @@ fn object(state: ObjectState) -> ObservedObject {
         restarts: 0,
         last_exit: None,
         drift: Vec::new(),
+        repair: None,
+        reported: None,
     }
 }
 

@@ -128,10 +128,11 @@ impl Tail {
 /// Every text that the command was given and that may be secret.
 fn secrets<'a>(call: &Call<'a>, service: &'a Service) -> Vec<&'a str> {
     let env = match &service.spec {
-        Spec::Process(spec) => Some(spec.env.values().chain(&spec.args)),
-        Spec::External(_) => None,
+        Spec::Process(spec) => Some((spec.env.values(), &spec.args[..])),
+        Spec::Docker(spec) => Some((spec.env.values(), spec.command.as_deref().unwrap_or_default())),
+        Spec::Network(_) | Spec::External(_) => None,
     };
-    let all = call.args.iter().chain(env.into_iter().flatten());
+    let all = call.args.iter().chain(env.into_iter().flat_map(|(env, args)| env.chain(args)));
     let mut secrets: Vec<&str> =
         all.filter(|text| text.is_sensitive() && !text.reveal().is_empty()).map(Text::reveal).collect();
     // The longest first, as one may be part of another.

@@ -276,7 +276,7 @@ fn instance(name: &str, spec: Spec, probe: Option<Probe>) -> Instance {
     if probe.is_none() {
         service.checks.clear();
     }
-    Instance::new(Address::only(service.name.clone()), Arc::new(service), &DigestKey::new([0; 32]))
+    Instance::new(Address::only(service.name.clone()), Arc::new(service), None, &DigestKey::new([0; 32]))
 }
 
 #[tokio::test]

@@ -55,6 +55,8 @@ impl Observer for Stage {
             restarts: 0,
             last_exit: None,
             drift: Vec::new(),
+            repair: None,
+            reported: None,
         }))
     }
 

@@ -13,7 +13,7 @@ impl Known<'_> {
             let reason = self.interrupted().unwrap_or(Reason::New);
             let mut operations = wait;
             operations.extend(remove_all(&self.found.objects));
-            return Self::make(diff, Action::Create, reason, operations, Vec::new());
+            return self.make(diff, Action::Create, reason, operations, Vec::new());
         };
         if record.backend != BackendKind::External || !self.found.objects.is_empty() {
             // What ran here is stopped and kept until the one outside answers.
@@ -24,7 +24,7 @@ impl Known<'_> {
             let rollback = up.iter().map(|o| Operation::Start { object: existing(o) }).collect();
             let reason = self.change_reason(&diff);
             let action = Action::Replace { order: ReplaceOrder::DestroyBeforeCreate };
-            return Self::make(diff, action, reason, operations, rollback);
+            return self.make(diff, action, reason, operations, rollback);
         }
         let reason = match push {
             Some(Push::Replace(reason) | Push::Restart(reason)) => Some(reason),
@@ -39,6 +39,6 @@ impl Known<'_> {
         let reason = reason?;
         let only_recorded = matches!(reason, Reason::Changed { .. } | Reason::Renamed { .. }) && !diff.touches_checks();
         let operations = if only_recorded { Vec::new() } else { wait };
-        Self::make(diff, Action::Update, reason, operations, Vec::new())
+        self.make(diff, Action::Update, reason, operations, Vec::new())
     }
 }

@@ -25,7 +25,7 @@ impl Known<'_> {
             let reason = self.interrupted().unwrap_or(Reason::FoundRunning);
             let mut operations = vec![gate(existing(running))];
             operations.extend(remove_all(self.others(running)));
-            let decision = Self::make(diff, Action::Adopt, reason, operations, Vec::new())?;
+            let decision = self.make(diff, Action::Adopt, reason, operations, Vec::new())?;
             return Some(Decision { adopts: Some(running.op_id.clone()), ..decision });
         }
         let operations = self.run_job();
@@ -44,7 +44,7 @@ impl Known<'_> {
                 (if only_trigger { Action::Restart } else { Action::Replace { order } }, reason)
             }
         };
-        Self::make(diff, action, reason, operations, Vec::new())
+        self.make(diff, action, reason, operations, Vec::new())
     }
 
     /// A job runs anew as a new object. One that still runs goes first, one that ended is kept as
@@ -67,6 +67,6 @@ impl Known<'_> {
         let reason = self.update_reason(current, &diff)?;
         let renamed = current.filter(|object| object.address != self.wanted.address);
         let operations = renamed.map(|object| Operation::Update { object: existing(object) }).into_iter().collect();
-        Self::make(diff, Action::Update, reason, operations, Vec::new())
+        self.make(diff, Action::Update, reason, operations, Vec::new())
     }
 }

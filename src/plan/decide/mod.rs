@@ -6,7 +6,7 @@ mod permanent;
 
 use super::diff::Diff;
 use super::{Action, Change, GateBy, ObjectRef, Operation, Reason};
-use crate::model::{BackendKind, Instance, Kind, Observation, ObservedObject, OpId, ServiceName};
+use crate::model::{BackendKind, Instance, Kind, Observation, ObservedObject, OpId, ServiceName, Spec};
 use crate::state::{Pending, Record};
 
 /// What is known of one instance that the file wants.
@@ -30,6 +30,8 @@ pub(super) struct Decision {
     pub(super) rollback: Vec<Operation>,
     /// The op-id of an object that is taken over as it is.
     pub(super) adopts: Option<OpId>,
+    /// Why the old one of a replace must stop first, where it is not by choice.
+    pub(super) stops_first: Option<String>,
 }
 
 /// Why an instance is replaced or restarted although nothing about itself asks for it.
@@ -43,8 +45,12 @@ fn existing(object: &ObservedObject) -> ObjectRef {
     ObjectRef::Existing { backend: object.backend, id: object.id.clone() }
 }
 
+fn remove(object: &ObservedObject) -> Operation {
+    Operation::Remove { object: existing(object), volumes: false }
+}
+
 fn remove_all<'o>(objects: impl IntoIterator<Item = &'o ObservedObject>) -> Vec<Operation> {
-    objects.into_iter().map(|object| Operation::Remove { object: existing(object) }).collect()
+    objects.into_iter().map(remove).collect()
 }
 
 fn gate(object: ObjectRef) -> Operation {
@@ -63,19 +69,23 @@ impl<'a> Known<'a> {
 
     fn diff(&self) -> Diff {
         match self.record {
-            Some(record) => Diff::between(&record.fields, &self.wanted.fields),
+            Some(record) => Diff::between(record.backend, &record.fields, &self.wanted.fields),
             None => Diff::all_new(&self.wanted.fields),
         }
     }
 
     fn make(
+        &self,
         diff: Diff,
         action: Action,
         reason: Reason,
-        operations: Vec<Operation>,
+        mut operations: Vec<Operation>,
         rollback: Vec<Operation>,
     ) -> Option<Decision> {
-        Some(Decision { action, reason, changes: diff.changes, operations, rollback, adopts: None })
+        if matches!(self.wanted.service.spec, Spec::Docker(_)) && operations.contains(&Operation::Create) {
+            operations.insert(0, Operation::Prepare);
+        }
+        Some(Decision { action, reason, changes: diff.changes, operations, rollback, adopts: None, stops_first: None })
     }
 
     /// The reason that interruption gives, which comes before any other.
@@ -91,6 +101,10 @@ impl<'a> Known<'a> {
         match self.record {
             Some(record) if record.backend != self.wanted.service.spec.backend() => {
                 Reason::Moved { from: record.backend }
+            }
+            Some(record) if diff.only_image_moved() => {
+                let image = record.fields.get("image").map(ToString::to_string).unwrap_or_default();
+                Reason::ImageMoved { image }
             }
             Some(_) => match diff.only_trigger() {
                 Some(path) => Reason::Triggered { path: path.to_owned() },
@@ -122,7 +136,9 @@ impl<'a> Known<'a> {
 
 /// What to do about an instance that the file does not want: it goes, or its record does.
 pub(super) fn decide_unwanted(record: Option<&Record>, found: &Observation, reason: Reason) -> Decision {
-    let operations = remove_all(&found.objects);
+    let volumes = record.is_some_and(|record| record.fields.contains_key("remove_volumes"));
+    let remove = |object| Operation::Remove { object: existing(object), volumes };
+    let operations: Vec<_> = found.objects.iter().map(remove).collect();
     let (action, reason) = match (operations.is_empty(), record) {
         (true, Some(record)) if record.backend == BackendKind::External => (Action::Forget, reason),
         (true, _) => (Action::Forget, Reason::AlreadyGone),
@@ -137,5 +153,13 @@ pub(super) fn decide_unwanted(record: Option<&Record>, found: &Observation, reas
         };
         record.fields.iter().map(gone).collect()
     });
-    Decision { action, reason, changes: changes.unwrap_or_default(), operations, rollback: Vec::new(), adopts: None }
+    Decision {
+        action,
+        reason,
+        changes: changes.unwrap_or_default(),
+        operations,
+        rollback: Vec::new(),
+        adopts: None,
+        stops_first: None,
+    }
 }

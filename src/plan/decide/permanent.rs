@@ -1,7 +1,9 @@
 //! What to do about a service that runs until it is stopped.
 
-use super::{Decision, Known, Push, existing, gate, remove_all};
-use crate::model::{Effect, HealthCheck, Instance, ObjectState, ObservedObject, Probe};
+use super::{Decision, Known, Push, existing, gate, remove, remove_all};
+use crate::model::{
+    BackendKind, Claim, Effect, HealthCheck, Instance, ObjectState, ObservedObject, Probe, Repair, Spec,
+};
 use crate::plan::diff::Diff;
 use crate::plan::{Action, GateBy, ObjectRef, Operation, Reason, ReplaceOrder};
 use crate::state::RecordStatus;
@@ -30,7 +32,8 @@ impl<'a> Known<'a> {
         if current.revision != self.wanted.revision {
             let reason = self.change_reason(&diff);
             let same_definition = self.record.is_some_and(|record| record.revision == current.revision);
-            if same_definition && diff.effect == Some(Effect::Restart) {
+            // Where a restart cannot give the object its new revision, only a new object has it.
+            if same_definition && diff.effect == Some(Effect::Restart) && current.backend.restamps() {
                 return self.restart(current, diff, reason);
             }
             return self.replace(current, diff, reason);
@@ -38,8 +41,17 @@ impl<'a> Known<'a> {
         if let Some(decision) = self.settle_record(current) {
             return Some(decision);
         }
-        if let Some(drift) = current.drift.first() {
-            return self.restart(current, diff, Reason::Drifted { detail: drift.detail.clone() });
+        let drifted = || {
+            let detail = current.drift.first().map(|drift| drift.detail.clone()).unwrap_or_default();
+            Reason::Drifted { detail }
+        };
+        match current.repair {
+            Some(Repair::Restart) => return self.restart(current, diff, drifted()),
+            Some(Repair::Update) => {
+                let operations = vec![Operation::Update { object: existing(current) }, gate(existing(current))];
+                return self.make(diff, Action::Update, drifted(), operations, Vec::new());
+            }
+            None => {}
         }
         if let Some(Push::Restart(reason)) = push {
             return self.restart(current, diff, reason);
@@ -59,7 +71,7 @@ impl<'a> Known<'a> {
             Some(_) => Reason::Drifted { detail: "nothing of it is left".to_owned() },
             None => Reason::New,
         });
-        Self::make(diff, Action::Create, reason, vec![Operation::Create, gate(ObjectRef::New)], Vec::new())
+        self.make(diff, Action::Create, reason, vec![Operation::Create, gate(ObjectRef::New)], Vec::new())
     }
 
     /// The keeper is gone and with it what a rollback would need: what is left goes first.
@@ -69,7 +81,7 @@ impl<'a> Known<'a> {
         let detail =
             lost.drift.first().map_or_else(|| "its supervisor is gone".to_owned(), |drift| drift.detail.clone());
         let reason = self.interrupted().unwrap_or(Reason::Drifted { detail });
-        Self::make(diff, Action::Create, reason, operations, Vec::new())
+        self.make(diff, Action::Create, reason, operations, Vec::new())
     }
 
     /// What to do when the wanted revision is there but down, or not recorded as it is.
@@ -114,13 +126,9 @@ impl<'a> Known<'a> {
         // What runs has the wanted revision already: nothing forces more.
         diff.changes.iter_mut().for_each(|change| change.forces = false);
         let rollback = parked.map_or_else(Vec::new, |old| {
-            vec![
-                Operation::Remove { object: existing(current) },
-                Operation::Start { object: existing(old) },
-                gate_back(old, self.wanted, &diff),
-            ]
+            vec![remove(current), Operation::Start { object: existing(old) }, gate_back(old, self.wanted, &diff)]
         });
-        let decision = Self::make(diff, Action::Adopt, reason, operations, rollback)?;
+        let decision = self.make(diff, Action::Adopt, reason, operations, rollback)?;
         Some(Decision { adopts: Some(current.op_id.clone()), ..decision })
     }
 
@@ -130,27 +138,37 @@ impl<'a> Known<'a> {
                 && record.object.as_ref() == Some(&object.id)
                 && record.revision == object.revision
         });
-        recorded && (object.is_up() || object.state == ObjectState::Stopped)
+        recorded && (object.is_up() || matches!(object.state, ObjectState::Stopped | ObjectState::Exited(_)))
     }
 
     fn restart(&self, current: &ObservedObject, diff: Diff, reason: Reason) -> Option<Decision> {
         let mut operations = remove_all(self.others(current));
-        if diff.touches_object() || current.address != self.wanted.address {
+        if diff.touches_object || current.address != self.wanted.address {
             operations.push(Operation::Update { object: existing(current) });
         }
         operations.extend([Operation::Restart { object: existing(current) }, gate(existing(current))]);
-        Self::make(diff, Action::Restart, reason, operations, Vec::new())
+        self.make(diff, Action::Restart, reason, operations, Vec::new())
     }
 
     fn replace(&self, current: &ObservedObject, diff: Diff, reason: Reason) -> Option<Decision> {
-        let create_first = self.wanted.service.lifecycle.create_before_destroy && current.is_up();
+        if matches!(self.wanted.service.spec, Spec::Network(_)) {
+            return self.replace_network(diff, reason);
+        }
+        let stops_first = self.stops_first();
+        let service = &self.wanted.service;
+        let by_itself = service.spec.backend() == BackendKind::Docker && stops_first.is_none();
+        let create_first = current.is_up()
+            && match service.lifecycle.create_before_destroy {
+                Some(wanted) => wanted && !self.must_stop_first(),
+                None => by_itself,
+            };
         let order = if create_first { ReplaceOrder::CreateBeforeDestroy } else { ReplaceOrder::DestroyBeforeCreate };
         let go_back = self.can_go_back_to(current);
         // A leftover of an interrupted run may hold the port, and only one old version is kept.
         let mut operations = remove_all(self.others(current));
         let mut rollback = Vec::new();
         if go_back {
-            rollback.push(Operation::Remove { object: ObjectRef::New });
+            rollback.push(Operation::Remove { object: ObjectRef::New, volumes: false });
         }
         if !create_first {
             if current.is_up() {
@@ -161,20 +179,59 @@ impl<'a> Known<'a> {
                     .extend([Operation::Start { object: existing(current) }, gate_back(current, self.wanted, &diff)]);
             }
         }
-        operations.extend([Operation::Create, gate(ObjectRef::New), Operation::Remove { object: existing(current) }]);
-        Self::make(diff, Action::Replace { order }, reason, operations, rollback)
+        operations.extend([Operation::Create, gate(ObjectRef::New), remove(current)]);
+        let decision = self.make(diff, Action::Replace { order }, reason, operations, rollback)?;
+        Some(Decision { stops_first: stops_first.filter(|_| !create_first && current.is_up()), ..decision })
+    }
+
+    /// What the new one and the old one cannot both have. Of an old one that is not recorded nothing
+    /// is known, so that it may have all that the new one wants.
+    fn shared_claims(&self) -> Vec<Claim> {
+        let mut claims = self.wanted.service.spec.claims();
+        if let Some(record) = self.record {
+            claims.retain(|claim| record.claims.contains(claim));
+        }
+        claims
+    }
+
+    /// Why the old one must stop before the new one starts; `None` when it need not, or when only the
+    /// user knows, as for a process.
+    fn stops_first(&self) -> Option<String> {
+        if self.wanted.service.spec.backend() != BackendKind::Docker {
+            return None;
+        }
+        Some(match self.shared_claims().into_iter().next()? {
+            Claim::Volume(name) => format!("volume {name} has one writer"),
+            Claim::Name(name) => format!("the name {name} is fixed"),
+            port @ Claim::Port { .. } => format!("{port} cannot be held twice"),
+        })
+    }
+
+    /// Whether no wish of the user's can bring the new one up beside the old one.
+    fn must_stop_first(&self) -> bool {
+        let engine = self.wanted.service.spec.backend() == BackendKind::Docker;
+        engine && self.shared_claims().iter().any(|claim| !matches!(claim, Claim::Volume(_)))
+    }
+
+    /// Two networks with one subnet cannot be, so that the old one goes first; what is in it is
+    /// replaced after it.
+    fn replace_network(&self, diff: Diff, reason: Reason) -> Option<Decision> {
+        let mut operations = remove_all(&self.found.objects);
+        operations.extend([Operation::Create, gate(ObjectRef::New)]);
+        let order = ReplaceOrder::DestroyBeforeCreate;
+        self.make(diff, Action::Replace { order }, reason, operations, Vec::new())
     }
 
     fn update_in_place(&self, current: &ObservedObject, diff: Diff) -> Option<Decision> {
         let reason = self.update_reason(Some(current), &diff)?;
         let mut operations = Vec::new();
-        if diff.touches_object() || current.address != self.wanted.address {
+        if diff.touches_object || current.address != self.wanted.address {
             operations.push(Operation::Update { object: existing(current) });
         }
         if diff.touches_checks() {
             operations.push(gate(existing(current)));
         }
-        Self::make(diff, Action::Update, reason, operations, Vec::new())
+        self.make(diff, Action::Update, reason, operations, Vec::new())
     }
 
     /// The object that is, or was last meant to be, this instance.

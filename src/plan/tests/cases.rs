@@ -1,7 +1,7 @@
 //! Single cases: one change, one drift, one request each.
 
 use super::world::{File, World, actions, at, exit, external, job, name, process};
-use crate::model::{Conflict, Dependency, Drift, DriftKind, ObjectState, Service};
+use crate::model::{Conflict, Dependency, Drift, DriftKind, ObjectState, Repair, Service};
 use crate::plan::{Action, Mode, Operation, PlanError, PlanFile, PlanFileError, Reason, ReplaceOrder, Request};
 use crate::state::RecordStatus;
 
@@ -50,7 +50,7 @@ fn a_changed_argument_replaces_and_can_go_back() {
 
 #[test]
 fn create_before_destroy_keeps_the_old_one_until_the_gate() {
-    let file = changed(&shop(), "api", |api| api.lifecycle.create_before_destroy = true);
+    let file = changed(&shop(), "api", |api| api.lifecycle.create_before_destroy = Some(true));
     let world = applied(&file);
     let file = changed(&file, "api", |api| {
         let lifecycle = api.lifecycle.clone();
@@ -96,6 +96,7 @@ fn a_changed_binary_and_a_failing_check_restart() {
     let file = shop();
     let mut world = applied(&file);
     world.object("api").drift = vec![Drift { kind: DriftKind::Config, detail: "binary changed".into() }];
+    world.object("api").repair = Some(Repair::Restart);
     world.sicken("web");
     assert_eq!(actions(&world.apply(&file)), ["restart api", "restart web"]);
 }

@@ -28,7 +28,7 @@ fn file() -> impl Strategy<Value = File> {
                 1 => job(&name, &arg.to_string(), &needs),
                 _ => process(&name, &arg.to_string(), &needs),
             };
-            service.lifecycle.create_before_destroy = create_first;
+            service.lifecycle.create_before_destroy = Some(create_first);
             file.0.push(service);
         }
         file

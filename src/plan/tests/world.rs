@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Address, BackendKind, CheckPolicy, Condition, Dependency, DigestKey, Exit, ExternalSpec, Health, HealthCheck,
-    Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject, OnFailure, OpId, Probe, ProcessSpec,
+    Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject, OnFailure, OpId, Pins, Probe, ProcessSpec,
     ProjectName, RunId, Service, ServiceName, Spec, Text,
 };
 use crate::plan::{Action, ObjectRef, Operation, Plan, PlanError, PlanInput, PlanSource, Request, Step, check, plan};
@@ -71,7 +71,7 @@ impl World {
         let key = DigestKey::new([7; 32]);
         let instance = |service: &Service| {
             let address = Address::only(service.name.clone());
-            let instance = Instance::new(address.clone(), Arc::new(service.clone()), &key);
+            let instance = Instance::new(address.clone(), Arc::new(service.clone()), None, &key);
             let instance = match self.state.records.get(&address) {
                 Some(record) => instance.ignoring(&record.fields, &key),
                 None => instance,
@@ -92,6 +92,7 @@ impl World {
             looked: true,
             now: Timestamp::UNIX_EPOCH,
             request,
+            pins: &Pins::new(),
             max_parallel: 4,
             on_failure: OnFailure::Rollback,
             source: PlanSource::default(),
@@ -162,6 +163,8 @@ impl World {
                 restarts: 0,
                 last_exit: None,
                 drift: Vec::new(),
+                repair: None,
+                reported: None,
             };
             self.observed.entry(step.address.clone()).or_default().objects.push(object);
             return;
@@ -184,6 +187,7 @@ impl World {
                 objects[place].op_id = op_id.clone();
                 objects[place].revision = step.revision.unwrap();
                 objects[place].drift.clear();
+                objects[place].repair = None;
                 self.observed.get_mut(&home).unwrap().health = None;
             }
             Operation::Update { .. } => {
@@ -199,7 +203,7 @@ impl World {
                 };
                 assert!(passes(&objects[place].state), "{step:#?} gates {:#?}", objects[place]);
             }
-            Operation::Create => unreachable!(),
+            Operation::Prepare | Operation::Create => unreachable!(),
         }
     }
 
@@ -229,6 +233,7 @@ impl World {
             },
             fields: instance.fields.iter().map(|f| (f.path.to_string(), f.value.clone())).collect(),
             dependencies: instance.service.dependencies.clone(),
+            claims: instance.service.spec.claims(),
             prevent_destroy: instance.service.lifecycle.prevent_destroy,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,

@@ -56,6 +56,7 @@ fn record(step: u32) -> Record {
         status: RecordStatus::Healthy,
         fields: [("args".to_owned(), crate::model::FieldValue::Plain("[\"--port\", \"8080\"]".into()))].into(),
         dependencies: Vec::new(),
+        claims: Vec::new(),
         prevent_destroy: false,
         created_at: at(),
         updated_at: at(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orch::backend::process::ProcessBackend;
-use orch::backend::{BackendError, Observer, OpContext, Operator};
+use orch::backend::{BackendError, Observer, OpContext, Operator, ProgressSink};
 use orch::model::{
     Address, DigestKey, Instance, Kind, ObjectId, ObjectState, ObservedObject, OpId, ProcessSpec, RestartMode,
     RestartPolicy, Service, ServiceName, Spec, Text,
@@ -133,7 +133,7 @@ impl Drop for Bench {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 for object in backend.list().await.unwrap_or_default() {
-                    let _ = backend.remove(&context("web", "cleanup"), &object.id).await;
+                    let _ = backend.remove(&context("web", "cleanup"), &object.id, false).await;
                 }
             });
         };
@@ -180,12 +180,12 @@ impl Make {
         let name = ServiceName::new(&self.name).unwrap();
         let spec = Spec::Process(Box::new(self.spec.clone()));
         let service = Service { kind: self.kind, timeout: Duration::from_secs(60), ..Service::new(name, spec) };
-        Instance::new(Address::only(service.name.clone()), Arc::new(service), &DigestKey::new([7; 32]))
+        Instance::new(Address::only(service.name.clone()), Arc::new(service), None, &DigestKey::new([7; 32]))
     }
 }
 
 pub(crate) fn context(name: &str, op: &str) -> OpContext {
-    OpContext { address: name.parse().unwrap(), op_id: OpId::new(op) }
+    OpContext { address: name.parse().unwrap(), op_id: OpId::new(op), progress: ProgressSink::default() }
 }
 
 pub(crate) fn kill(pid: u32, signal: rustix::process::Signal) {

@@ -31,7 +31,7 @@ async fn a_killed_supervisor_is_seen_and_what_it_left_is_removed() {
     assert!(lost.drift[0].detail.contains("still runs"), "{lost:?}");
     let error = bench.backend.start(&context("web", "run.2"), &id).await.unwrap_err();
     assert!(error.message.contains("supervisor is gone"), "{error:?}");
-    bench.backend.remove(&context("web", "run.2"), &id).await.unwrap();
+    bench.backend.remove(&context("web", "run.2"), &id, false).await.unwrap();
     assert!(!alive(leader) && !alive(daemon));
     // Without a name, a parent or a group, only a control group can tell that it is ours.
     if in_cgroup {
@@ -83,7 +83,7 @@ async fn a_reused_pid_is_never_signalled() {
         assert!(!alive(leader));
         assert!(stranger.try_wait().unwrap().is_none());
     }
-    bench.backend.remove(&context("web", "run.2"), &id).await.unwrap();
+    bench.backend.remove(&context("web", "run.2"), &id, false).await.unwrap();
     assert!(stranger.try_wait().unwrap().is_none());
     stranger.kill().unwrap();
     stranger.wait().unwrap();
@@ -101,7 +101,7 @@ async fn a_copy_of_a_state_folder_does_not_touch_what_the_original_runs() {
     let lost = copy.look(&id).await;
     assert_eq!((&lost.state, lost.pid), (&ObjectState::Lost, None));
     assert!(lost.drift[0].detail.contains("copy"), "{lost:?}");
-    copy.backend.remove(&context("web", "run.2"), &id).await.unwrap();
+    copy.backend.remove(&context("web", "run.2"), &id, false).await.unwrap();
     assert_eq!(copy.backend.list().await.unwrap(), []);
     assert_eq!(bench.look(&id).await.state, ObjectState::Running);
     // A folder that was moved stays what it was.
@@ -139,7 +139,7 @@ async fn a_launch_that_is_cut_off_starts_nothing_and_a_whole_one_needs_no_listen
     let pid = pid_in(&bench.path("started")).await;
     let object = bench.backend.list().await.unwrap().remove(0);
     assert_eq!(bench.until_state(&object.id, ObjectState::Running).await.pid, Some(pid));
-    bench.backend.remove(&context("web", "run.2"), &object.id).await.unwrap();
+    bench.backend.remove(&context("web", "run.2"), &object.id, false).await.unwrap();
     assert!(!alive(pid));
     supervisor.wait().unwrap();
 }
@@ -205,7 +205,7 @@ async fn a_job_that_ends_while_the_disk_is_full_is_not_forgotten() {
     std::fs::remove_file(&filler).unwrap();
     let exit = Exit { code: Some(5), signal: None, out_of_memory: false };
     bench.until_state(&id, ObjectState::Exited(exit)).await;
-    bench.backend.remove(&context("web", "run.4"), &id).await.unwrap();
+    bench.backend.remove(&context("web", "run.4"), &id, false).await.unwrap();
     assert_eq!(bench.backend.list().await.unwrap(), []);
     unmount(&bench.root);
 }
@@ -246,7 +246,7 @@ async fn half_made_and_damaged_objects_are_seen_and_removed() {
     assert_eq!(summary, expected);
     assert!(seen[1..].iter().all(|object| !object.drift.is_empty()));
     for object in seen.iter().skip(1) {
-        bench.backend.remove(&context("db", "run.5"), &object.id).await.unwrap();
+        bench.backend.remove(&context("db", "run.5"), &object.id, false).await.unwrap();
     }
     assert_eq!(bench.backend.list().await.unwrap().len(), 1);
     assert_eq!(bench.look(&id).await.state, ObjectState::Running);

@@ -34,7 +34,7 @@ async fn take(bench: &Bench, step: &str) -> Result<(), BackendError> {
         "start" => backend.start(&context("web", "run.4"), &id).await,
         "restart" => backend.restart(&context("web", "run.5"), &id, &instance).await,
         "again" => backend.restart(&context("web", "run.6"), &id, &instance).await,
-        _ => backend.remove(&context("web", "run.7"), &id).await,
+        _ => backend.remove(&context("web", "run.7"), &id, false).await,
     }
 }
 

@@ -53,7 +53,7 @@ async fn a_process_lives_through_create_stop_start_restart_and_remove() {
 
     let supervisor = bench.supervisor(&id);
     for _ in 0..2 {
-        bench.backend.remove(&op, &id).await.unwrap();
+        bench.backend.remove(&op, &id, false).await.unwrap();
         assert_eq!(bench.backend.inspect(&id).await.unwrap(), None);
         assert!(!supervisor.is_alive() && !alive(restarted.pid.unwrap()));
     }
@@ -80,7 +80,7 @@ async fn a_job_reports_how_it_ended_and_never_runs_twice() {
         // A rename reaches a job that is done, too.
         bench.backend.update(&context("other", "run.9"), &id, &make.instance()).await.unwrap();
         assert_eq!(bench.look(&id).await.address.to_string(), "other");
-        bench.backend.remove(&context("web", "run.9"), &id).await.unwrap();
+        bench.backend.remove(&context("web", "run.9"), &id, false).await.unwrap();
     }
 }
 

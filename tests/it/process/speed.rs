@@ -42,7 +42,7 @@ async fn two_hundred_processes_up_and_down() {
         }
         let backend = bench.backend.clone();
         tasks.spawn(async move {
-            backend.remove(&context("web", "run.x"), &object.id).await.unwrap();
+            backend.remove(&context("web", "run.x"), &object.id, false).await.unwrap();
             object.id
         });
     }

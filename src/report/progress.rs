@@ -409,6 +409,8 @@ mod tests {
         Apply of shop: 3 steps, run 20261121T053210Z-3f9a1c.
         ✓ postgres: created in 1.2 s
         <up 1>✗ api: its last 2 log lines; all of it is kept in .orch/runs/x
+            it is running
+            GET http://localhost:8080/health: connection refused
             starting
             \u{1b}[2J\u{1b}[Hpanic: no\tport\r2026-11-21T05:32:10Z Apply finished
         ✗ api: create failed after 1.2 s: the gate was missed: 503\nall is well

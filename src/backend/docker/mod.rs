@@ -118,9 +118,15 @@ impl DockerBackend {
         ids.extend(known.map(|object| object.id));
         let mut inspected =
             futures_util::stream::iter(ids).map(|id| async move { site.inspect(&id).await }).buffer_unordered(AT_ONCE);
+        let mut by_image: BTreeMap<String, Vec<ObservedObject>> = BTreeMap::new();
         while let Some(found) = inspected.next().await {
-            objects.extend(found?.and_then(|found| observe::container(&self.settings, host, &found)));
+            let Some(found) = found? else { continue };
+            if let Some(object) = observe::container(&self.settings, host, &found) {
+                by_image.entry(found.image.unwrap_or_default()).or_default().push(object);
+            }
         }
+        let looks = by_image.into_iter().map(|(image, containers)| site.note_image(image, containers));
+        objects.extend(futures_util::future::try_join_all(looks).await?.into_iter().flatten());
         Ok(objects)
     }
 }

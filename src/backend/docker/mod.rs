@@ -4,14 +4,19 @@
 //! address, the attempt and the revision. An engine cannot change labels, so what is recorded about an
 //! object goes before its labels ([`Known`]); a container that was adopted has none at all.
 
+mod address;
 mod candidates;
 mod connect;
+mod context;
 mod error;
+mod flight;
 mod inside;
 mod logs;
 mod object;
 mod pins;
 mod pull;
+mod ssh;
+mod transport;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

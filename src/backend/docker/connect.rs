@@ -12,8 +12,10 @@ use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 
 use super::address::{Address, Endpoint};
+use super::auth::{Logins, SharedLogins};
 use super::error::failed;
 use super::flight::Flights;
+use super::pull::Pulls;
 use super::transport;
 use crate::backend::BackendError;
 
@@ -27,6 +29,7 @@ const OLDEST_API: (usize, usize) = (1, 40);
 /// The engines that were connected to.
 pub(super) struct Engines {
     env: BTreeMap<String, String>,
+    logins: SharedLogins,
     /// What a host stands for is found out once: a configuration that changes does not move a run to
     /// another engine.
     addresses: Mutex<BTreeMap<Option<String>, Address>>,
@@ -37,11 +40,14 @@ pub(super) struct Engines {
 /// An engine that answered.
 pub(super) struct Engine {
     docker: Docker,
+    logins: SharedLogins,
+    pulls: Pulls,
 }
 
 impl Engines {
     pub(super) fn new(env: BTreeMap<String, String>) -> Self {
-        Self { env, addresses: Mutex::default(), connected: Mutex::default(), connecting: Flights::default() }
+        let logins = Arc::new(Logins::new(&env));
+        Self { env, logins, addresses: Mutex::default(), connected: Mutex::default(), connecting: Flights::default() }
     }
 
     /// The engine at an address; `None` for the one that the environment names. Who asks for one that
@@ -58,7 +64,7 @@ impl Engines {
             if let Some(engine) = known() {
                 return Ok(engine);
             }
-            let engine = Arc::new(Engine::connect(&address).await?);
+            let engine = Arc::new(Engine::connect(&address, self.logins.clone()).await?);
             locked(&self.connected).insert(endpoint.clone(), engine.clone());
             Ok(engine)
         };
@@ -75,10 +81,15 @@ impl Engines {
         addresses.insert(key, address.clone());
         Ok(address)
     }
+
+    /// Whether an engine runs on this machine, so that its ports are this machine's.
+    pub(super) fn is_local(&self, host: Option<&str>) -> bool {
+        self.address(host).is_ok_and(|address| matches!(address.endpoint, Endpoint::Unix(_)))
+    }
 }
 
 impl Engine {
-    async fn connect(address: &Address) -> Result<Self, BackendError> {
+    async fn connect(address: &Address, logins: SharedLogins) -> Result<Self, BackendError> {
         let Address { endpoint, origin } = address;
         let doing = format!("connect to the Docker engine at {endpoint} ({origin})");
         let refused = |why: &str| BackendError::new(format!("cannot {doing}: {why}"));
@@ -100,7 +111,18 @@ impl Engine {
                 .with_hint("bring the engine to Docker 19.03 or later"));
         }
         let version = api.to_string();
-        Ok(Self { docker: docker.with_request_modifier(move |request| prepared(request, &version)) })
+        let docker = docker.with_request_modifier(move |request| prepared(request, &version));
+        Ok(Self { docker, logins, pulls: Pulls::default() })
+    }
+
+    /// What the user is known by to registries.
+    pub(super) fn logins(&self) -> &Logins {
+        &self.logins
+    }
+
+    /// The pulls that are under way.
+    pub(super) fn pulls(&self) -> &Pulls {
+        &self.pulls
     }
 
     /// The engine for requests that it answers only after a while, such as a stop with a long grace.

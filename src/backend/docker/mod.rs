@@ -4,14 +4,19 @@
 //! address, the attempt and the revision. An engine cannot change labels, so what is recorded about an
 //! object goes before its labels ([`Known`]); a container that was adopted has none at all.
 
+mod address;
+mod auth;
 mod candidates;
 mod conflicts;
 mod connect;
 mod container;
+mod context;
 mod drift;
 mod error;
+mod flight;
 mod inside;
 mod labels;
+mod local;
 mod logs;
 mod network;
 mod object;
@@ -19,6 +24,10 @@ mod observe;
 mod operate;
 mod pins;
 mod pull;
+mod reference;
+mod registry;
+mod ssh;
+mod transport;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -34,7 +43,7 @@ use super::{BackendError, Observer, OpContext, Operator, PinAnswers};
 use crate::model::{
     Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
 };
-use connect::Engines;
+use connect::{Engine, Engines};
 use error::failed;
 use object::{Object, ObjectKind};
 use operate::Site;
@@ -87,7 +96,7 @@ impl DockerBackend {
     }
 
     /// The engine's object behind an id, and the engine that has it.
-    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Docker>), BackendError> {
+    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Engine>), BackendError> {
         let object =
             Object::parse(id).ok_or_else(|| BackendError::new(format!("{id} is not an object of a Docker engine")))?;
         let engine = self.engines.get(object.host.as_deref()).await?;

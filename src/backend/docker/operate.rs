@@ -1,7 +1,6 @@
 //! What is done to a container. Each step is idempotent: a run that was killed anywhere in it is
 //! followed by the same step, or by one that observation led to.
 
-use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, VolumeCreateRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, RenameContainerOptionsBuilder,
@@ -9,6 +8,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
+use super::connect::Engine;
 use super::error::{failed, is_missing, status};
 use super::{DockerSettings, container, labels, network, pull};
 use crate::backend::{BackendError, OpContext, ProgressSink};
@@ -17,7 +17,7 @@ use crate::model::{DockerSpec, Drift, DriftKind, Instance, MountSource, Observed
 /// An engine, and what is told about the project: what every step works with.
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
-    pub(super) engine: &'a Docker,
+    pub(super) engine: &'a Engine,
     pub(super) settings: &'a DockerSettings,
 }
 

@@ -4,14 +4,19 @@
 //! address, the attempt and the revision. An engine cannot change labels, so what is recorded about an
 //! object goes before its labels ([`Known`]); a container that was adopted has none at all.
 
+mod address;
+mod auth;
 mod candidates;
 mod conflicts;
 mod connect;
 mod container;
+mod context;
 mod drift;
 mod error;
+mod flight;
 mod inside;
 mod labels;
+mod local;
 mod logs;
 mod network;
 mod object;
@@ -19,6 +24,10 @@ mod observe;
 mod operate;
 mod pins;
 mod pull;
+mod reference;
+mod registry;
+mod ssh;
+mod transport;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -34,7 +43,7 @@ use super::{BackendError, Observer, OpContext, Operator, PinAnswers};
 use crate::model::{
     Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
 };
-use connect::Engines;
+use connect::{Engine, Engines};
 use error::failed;
 use object::{Object, ObjectKind};
 use operate::Site;
@@ -87,7 +96,7 @@ impl DockerBackend {
     }
 
     /// The engine's object behind an id, and the engine that has it.
-    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Docker>), BackendError> {
+    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Engine>), BackendError> {
         let object =
             Object::parse(id).ok_or_else(|| BackendError::new(format!("{id} is not an object of a Docker engine")))?;
         let engine = self.engines.get(object.host.as_deref()).await?;
@@ -118,9 +127,15 @@ impl DockerBackend {
         ids.extend(known.map(|object| object.id));
         let mut inspected =
             futures_util::stream::iter(ids).map(|id| async move { site.inspect(&id).await }).buffer_unordered(AT_ONCE);
+        let mut by_image: BTreeMap<String, Vec<ObservedObject>> = BTreeMap::new();
         while let Some(found) = inspected.next().await {
-            objects.extend(found?.and_then(|found| observe::container(&self.settings, host, &found)));
+            let Some(found) = found? else { continue };
+            if let Some(object) = observe::container(&self.settings, host, &found) {
+                by_image.entry(found.image.unwrap_or_default()).or_default().push(object);
+            }
         }
+        let looks = by_image.into_iter().map(|(image, containers)| site.note_image(image, containers));
+        objects.extend(futures_util::future::try_join_all(looks).await?.into_iter().flatten());
         Ok(objects)
     }
 }

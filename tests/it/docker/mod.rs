@@ -1,3 +1,4 @@
 //! Containers on a real Docker engine.
 
+mod lifecycle;
 mod smoke;

@@ -16,10 +16,15 @@ mod pull;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use async_trait::async_trait;
+use std::sync::Arc;
 
-use super::{BackendError, Observer, OpContext, Operator};
+use async_trait::async_trait;
+use bollard::Docker;
+
+use super::{Answer, BackendError, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator};
 use crate::model::{Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, ProjectName};
+use connect::Engines;
+use object::{Object, ObjectKind};
 
 /// What the backend is told about the project.
 #[derive(Debug, Clone)]
@@ -54,13 +59,22 @@ pub struct Known {
 /// Runs containers.
 pub struct DockerBackend {
     settings: DockerSettings,
+    engines: Engines,
 }
 
 impl DockerBackend {
     /// Takes what it is told; connects to nothing yet.
     #[must_use]
     pub fn new(settings: DockerSettings) -> Self {
-        Self { settings }
+        let engines = Engines::new(settings.env.clone());
+        Self { settings, engines }
+    }
+
+    /// The engine and the id of a container.
+    async fn container(&self, object: &ObjectId) -> Result<(Arc<Docker>, String), BackendError> {
+        let found = Object::parse(object).filter(|found| found.kind == ObjectKind::Container);
+        let found = found.ok_or_else(|| BackendError::new(format!("{object} is no container")))?;
+        Ok((self.engines.get(found.host.as_deref()).await?, found.id))
     }
 }
 
@@ -76,8 +90,17 @@ impl Observer for DockerBackend {
     async fn inspect(&self, _object: &ObjectId) -> Result<Option<ObservedObject>, BackendError> {
         Ok(None)
     }
-    async fn tail(&self, _object: &ObjectId, _lines: usize) -> Result<Vec<String>, BackendError> {
-        Ok(Vec::new())
+    async fn probe_inside(&self, object: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        let (engine, container) = self.container(object).await?;
+        inside::probe(&engine, &container, command).await.map(Some)
+    }
+    async fn stream_log(&self, object: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
+        let (engine, container) = self.container(object).await?;
+        logs::stream(&engine, &container, query).await.map(Some)
+    }
+    async fn tail(&self, object: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {
+        let (engine, container) = self.container(object).await?;
+        logs::tail(&engine, &container, lines).await
     }
     async fn log_files(&self, _object: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
         Ok(Vec::new())
@@ -86,6 +109,10 @@ impl Observer for DockerBackend {
 
 #[async_trait]
 impl Operator for DockerBackend {
+    async fn exec(&self, object: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
+        let (engine, container) = self.container(object).await?;
+        inside::exec(&engine, &container, request).await
+    }
     async fn create(&self, _op: &OpContext, _instance: &Instance) -> Result<ObjectId, BackendError> {
         Err(BackendError::new("not built yet"))
     }

@@ -1,0 +1,3 @@
+//! Containers, with a real engine.
+
+mod inside;

@@ -39,7 +39,9 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::StreamExt;
 
-use super::{BackendError, Observer, OpContext, Operator, PinAnswers};
+use super::{
+    Answer, BackendError, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator, PinAnswers,
+};
 use crate::model::{
     Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
 };
@@ -101,6 +103,15 @@ impl DockerBackend {
             Object::parse(id).ok_or_else(|| BackendError::new(format!("{id} is not an object of a Docker engine")))?;
         let engine = self.engines.get(object.host.as_deref()).await?;
         Ok((object, engine))
+    }
+
+    /// As [`reach`](Self::reach), for what only a container has.
+    async fn container(&self, id: &ObjectId) -> Result<(Object, Arc<Engine>), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => Ok((object, engine)),
+            ObjectKind::Network => Err(BackendError::new("a network has neither an inside nor a log")),
+        }
     }
 
     /// Every container of an engine, up or not.
@@ -193,6 +204,16 @@ impl Observer for DockerBackend {
         }
     }
 
+    async fn probe_inside(&self, id: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        inside::probe(&engine, &object.id, command).await.map(Some)
+    }
+
+    async fn stream_log(&self, id: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        logs::stream(&engine, &object.id, query).await.map(Some)
+    }
+
     async fn log_files(&self, _: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
         Ok(Vec::new())
     }
@@ -204,6 +225,11 @@ impl Operator for DockerBackend {
         let Spec::Docker(spec) = &instance.service.spec else { return Ok(()) };
         let engine = self.engines.get(spec.host.as_deref()).await?;
         pull::ensure(&engine, spec, instance.pin.as_deref(), &op.progress).await.map(|_| ())
+    }
+
+    async fn exec(&self, id: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        inside::exec(&engine, &object.id, request).await
     }
 
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {

@@ -4,14 +4,16 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use super::{Engine, wait_until};
+use super::{Engine, free_port, wait_until};
 
-/// An engine with a socket and a small disk of its own, and no network: its containers reach nobody, and what is
-/// asked of them is asked inside. It ends, with all that it has, when it is dropped.
+/// An engine with a socket, a small disk and a bridge of its own. It leaves the machine's packet filter alone, so
+/// its containers reach nobody, and what is asked of them is asked inside. It ends, with all that it has, when it is
+/// dropped.
 ///
 /// Starting one takes root, or a `sudo` that asks for no password.
 pub(crate) struct OwnEngine {
     folder: tempfile::TempDir,
+    bridge: String,
     child: Option<Child>,
 }
 
@@ -19,10 +21,16 @@ impl OwnEngine {
     /// An engine that runs, on a disk of this size, with the images of the tests.
     pub(crate) fn start(mib: usize) -> Self {
         let folder = tempfile::Builder::new().prefix("orch-own-").tempdir().unwrap();
-        let mut engine = Self { folder, child: None };
+        let port = free_port();
+        let mut engine = Self { folder, bridge: format!("orcht{port}"), child: None };
         std::fs::create_dir(engine.path("data")).unwrap();
         let data = engine.path("data").display().to_string();
         engine.as_root("mount", &["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs", &data]);
+        // Without a bridge of its own it would take `docker0`; with `--bridge none` it would remove it. Either is
+        // another engine's. The addresses are those that are set apart for tests of networks.
+        engine.as_root("ip", &["link", "add", &engine.bridge, "type", "bridge"]);
+        engine.as_root("ip", &["address", "add", &format!("198.18.{}.1/24", port >> 8), "dev", &engine.bridge]);
+        engine.as_root("ip", &["link", "set", &engine.bridge, "up"]);
         engine.again();
         let images = engine.path("images.tar").display().to_string();
         Engine::get().docker(&["save", "--output", &images, "orch-test/web:1", "orch-test/web:2"]);
@@ -43,8 +51,7 @@ impl OwnEngine {
         let path = |name: &str| self.path(name).display().to_string();
         let mut command = root_command("dockerd");
         command.args(["--host", &self.host(), "--data-root", &path("data"), "--exec-root", &path("run")]);
-        // What belongs to the machine, its bridge and its packet filter, is another engine's.
-        command.args(["--pidfile", &path("pid"), "--bridge", "none", "--iptables=false", "--ip-masq=false"]);
+        command.args(["--pidfile", &path("pid"), "--bridge", &self.bridge, "--iptables=false", "--ip-masq=false"]);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().expect("dockerd is needed: use `tests/run`"));
         let engine = Engine::at(self.host());
@@ -104,6 +111,7 @@ impl Drop for OwnEngine {
         // The engine mounts its folder once more on itself, and may leave that.
         let data = self.path("data").display().to_string();
         while root_command("umount").arg(&data).output().is_ok_and(|output| output.status.success()) {}
+        let _ = root_command("ip").args(["link", "delete", &self.bridge]).output();
         // What root made, only root removes.
         let _ = root_command("rm").args(["-rf", "--one-file-system"]).arg(self.folder.path()).output();
     }

@@ -206,7 +206,7 @@ fn a_registry_that_hangs_in_the_middle_of_a_pull_can_be_given_up() {
     let mut running = shop.start(&["apply", "change.plan"]);
     running.until("web: getting what it needs");
     running.signal(Signal::INT);
-    running.until("Interrupted");
+    running.until("SIGINT: nothing new is started");
     running.signal(Signal::INT);
     running.end().exits(6);
     assert_eq!(shop.container("web"), old);

@@ -178,7 +178,7 @@ impl Site<'_> {
     /// Stops a container as it was made to be stopped: by its signal, within its time.
     pub(super) async fn stop(self, id: &str) -> Result<(), BackendError> {
         crate::crash_point!("docker.stop.before");
-        let stopped = self.engine.stop_container(id, None).await;
+        let stopped = self.engine.patient().stop_container(id, None).await;
         stopped.map_err(|error| failed("stop the container", &error))?;
         crate::crash_point!("docker.stop.done");
         Ok(())
@@ -190,7 +190,7 @@ impl Site<'_> {
             self.engine.unpause_container(id).await.map_err(|error| failed("let the container run on", &error))?;
         }
         crate::crash_point!("docker.restart.before");
-        let restarted = self.engine.restart_container(id, None).await;
+        let restarted = self.engine.patient().restart_container(id, None).await;
         restarted.map_err(|error| failed("restart the container", &error))?;
         crate::crash_point!("docker.restart.done");
         Ok(())
@@ -201,7 +201,7 @@ impl Site<'_> {
     pub(super) async fn remove(self, id: &str, volumes: bool) -> Result<(), BackendError> {
         let Some(found) = self.inspect(id).await? else { return Ok(()) };
         if found.state.as_ref().is_some_and(|state| state.running == Some(true)) {
-            match self.engine.stop_container(id, None).await {
+            match self.engine.patient().stop_container(id, None).await {
                 Ok(()) => {}
                 Err(error) if is_missing(&error) => return Ok(()),
                 Err(error) => return Err(failed("stop the container", &error)),
@@ -225,7 +225,8 @@ impl Site<'_> {
 
     async fn until_removed(self, id: &str) -> Result<(), BackendError> {
         let options = WaitContainerOptionsBuilder::default().condition("removed").build();
-        let mut wait = self.engine.wait_container(id, Some(options));
+        let engine = self.engine.patient();
+        let mut wait = engine.wait_container(id, Some(options));
         while let Some(answer) = wait.next().await {
             match answer {
                 Ok(_) => {}

@@ -1,6 +1,7 @@
 //! What images stand for, and how an engine gets them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use orch::model::{
     Address, DigestKey, DockerSpec, Instance, OpId, Pins, ProjectName, PullPolicy, Service, ServiceName, Spec,
 };
 
-use crate::support::{Engine, Registry, free_port};
+use crate::support::{Deployment, Engine, Registry, files_below, free_port};
 
 /// A backend that runs nothing; what `env` adds to its environment.
-fn backend(env: &[(&str, &str)]) -> DockerBackend {
+pub(super) fn backend(env: &[(&str, &str)]) -> DockerBackend {
     let mut all = BTreeMap::from([("DOCKER_HOST".to_owned(), Engine::get().host().to_owned())]);
     all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     DockerBackend::new(DockerSettings {
@@ -26,7 +27,7 @@ fn backend(env: &[(&str, &str)]) -> DockerBackend {
     })
 }
 
-fn spec(image: &str, pull_policy: PullPolicy) -> DockerSpec {
+pub(super) fn spec(image: &str, pull_policy: PullPolicy) -> DockerSpec {
     DockerSpec { pull_policy, ..DockerSpec::new(image) }
 }
 
@@ -41,7 +42,7 @@ async fn pin_after(backend: &DockerBackend, spec: &DockerSpec, recorded: Option<
     backend.pins(&[&service], &recorded).await.remove(&service.name).unwrap()
 }
 
-async fn pin(backend: &DockerBackend, spec: &DockerSpec) -> Result<String, BackendError> {
+pub(super) async fn pin(backend: &DockerBackend, spec: &DockerSpec) -> Result<String, BackendError> {
     pin_after(backend, spec, None).await
 }
 
@@ -64,7 +65,7 @@ fn at(name: &str, digest: &str) -> String {
 }
 
 #[track_caller]
-fn says(error: &BackendError, parts: &[&str]) {
+pub(super) fn says(error: &BackendError, parts: &[&str]) {
     let told = format!("{error}\nhint: {}", error.hint.as_deref().unwrap_or("none"));
     for part in parts {
         assert!(told.contains(part), "not told: {part}\n{told}");
@@ -190,16 +191,23 @@ async fn what_a_registry_cannot_give_is_said() {
     get(&backend, &web, &digest).await.unwrap();
 }
 
+/// What lets `me` into a registry. In the header that it is sent in, it has both characters in which the
+/// alphabets of base64 differ.
+const PASSWORD: &str = "p~~~???>>>w";
+
+/// A registry that has `web:1`, whose digest is given, for nobody but `me`.
+fn closed_registry() -> (Registry, String) {
+    let mut registry = Registry::start();
+    let digest = registry.push(Engine::get(), "orch-test/web:1", "web:1");
+    registry.stop();
+    registry.protect("me:$2y$05$abcdefghijklmnopqrstuuIOYIqxjtXQPnyNGwm7cYnKzXXGQVWxe\n");
+    registry.again();
+    (registry, digest)
+}
+
 #[tokio::test]
 async fn a_registry_that_lets_not_everybody_in_knows_the_user() {
-    // Encoded, it has both characters in which the alphabets of base64 differ.
-    const LINE: &str = "me:$2y$05$abcdefghijklmnopqrstuuIOYIqxjtXQPnyNGwm7cYnKzXXGQVWxe\n";
-    const PASSWORD: &str = "p~~~???>>>w";
-    let (engine, mut registry) = (Engine::get(), Registry::start());
-    let digest = registry.push(engine, "orch-test/web:1", "web:1");
-    registry.stop();
-    registry.protect(LINE);
-    registry.again();
+    let (registry, digest) = closed_registry();
     let name = registry.name("web:1");
     let server = name.split('/').next().unwrap();
     let web = spec(&name, PullPolicy::Missing);
@@ -260,27 +268,29 @@ async fn who_waits_for_a_pull_goes_on_when_it_is_dropped() {
     assert!(!engine.inspect(&name).is_null());
 }
 
-#[tokio::test]
-async fn an_engine_that_is_away_is_named_with_who_named_it() {
+#[test]
+fn a_credential_helper_is_asked_and_its_secret_goes_nowhere_else() {
+    let (registry, _) = closed_registry();
+    let name = registry.name("web:1");
+    let server = name.split('/').next().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("docker.sock");
-    let address = format!("unix://{}", socket.display());
-    let nobody = backend(&[("DOCKER_HOST", &address)]);
-    let web = spec("orch-test/web:1", PullPolicy::Missing);
-    says(&pin(&nobody, &web).await.unwrap_err(), &[&address, "(DOCKER_HOST)", "no such file", "start it"]);
-    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
-    says(&pin(&nobody, &web).await.unwrap_err(), &[&address, "connection refused", "start it"]);
-
-    let port = free_port();
-    let host = format!("tcp://127.0.0.1:{port}");
-    let elsewhere = DockerSpec { host: Some(host.clone()), ..web.clone() };
-    says(&pin(&nobody, &elsewhere).await.unwrap_err(), &[&host, "(the backend's `host`)", "connection refused"]);
-
-    // One that is back is found by the same backend.
-    let real = Engine::get().host().strip_prefix("unix://").map(std::path::PathBuf::from);
-    if let Some(real) = real {
-        std::fs::remove_file(&socket).unwrap();
-        std::os::unix::fs::symlink(real, &socket).unwrap();
-        pin(&nobody, &web).await.unwrap();
+    let asked = folder.path().join("asked");
+    let helper = folder.path().join("docker-credential-orch-test");
+    let script = format!(
+        "#!/bin/sh\n{{ echo \"$*\"; cat; }} > {}\necho '{{\"Username\": \"me\", \"Secret\": \"{PASSWORD}\"}}'\n",
+        asked.display()
+    );
+    std::fs::write(&helper, script).unwrap();
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(folder.path().join("config.json"), r#"{"credsStore": "orch-test"}"#).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let yaml = format!("services:\n  web:\n    backend: {{type: docker, image: \"{name}\", pull_policy: always}}\n");
+    let shop = Deployment::new(&yaml).env("PATH", &path).env("DOCKER_CONFIG", folder.path().to_str().unwrap());
+    shop.plans(&[], &["web create"]);
+    assert_eq!(std::fs::read_to_string(&asked).unwrap(), format!("get\n{server}"));
+    shop.orch(&["apply", "--auto-approve"]).ok();
+    assert_eq!(shop.containers().len(), 1);
+    for (file, text) in files_below(shop.outer()) {
+        assert!(!String::from_utf8_lossy(&text).contains(PASSWORD), "{}", file.display());
     }
 }

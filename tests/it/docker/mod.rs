@@ -1,5 +1,6 @@
 //! Containers on a real Docker engine.
 
+mod connect;
 mod images;
 mod lifecycle;
 mod smoke;

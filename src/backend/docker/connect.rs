@@ -21,8 +21,6 @@ use crate::backend::BackendError;
 
 /// How long the engine may take to begin its answer, beside what the request itself waits for.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// No limit, for requests whose callers have their own.
-const UNLIMITED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long it may take to connect to an engine and to learn its version.
 const CONNECT: Duration = Duration::from_secs(20);
 /// The oldest version of the API that has all that orch uses; Docker 19.03.
@@ -127,10 +125,9 @@ impl Engine {
         &self.pulls
     }
 
-    /// The engine for requests that it answers only after a while, such as a stop with a long grace;
-    /// the caller knows how long that may be.
-    pub(super) fn patient(&self) -> Docker {
-        self.docker.clone().with_timeout(UNLIMITED)
+    /// The engine for requests that it answers only after a while, such as a stop with a long grace.
+    pub(super) fn patient(&self, wait: Duration) -> Docker {
+        self.docker.clone().with_timeout(PATIENCE + wait)
     }
 }
 

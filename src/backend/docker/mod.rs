@@ -39,7 +39,9 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::StreamExt;
 
-use super::{BackendError, Observer, OpContext, Operator, PinAnswers};
+use super::{
+    Answer, BackendError, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator, PinAnswers,
+};
 use crate::model::{
     Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
 };
@@ -103,6 +105,15 @@ impl DockerBackend {
         Ok((object, engine))
     }
 
+    /// As [`reach`](Self::reach), for what only a container has.
+    async fn container(&self, id: &ObjectId) -> Result<(Object, Arc<Engine>), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => Ok((object, engine)),
+            ObjectKind::Network => Err(BackendError::new("a network has neither an inside nor a log")),
+        }
+    }
+
     /// Every container of an engine, up or not.
     async fn containers(&self, engine: &Docker, own: bool) -> Result<Vec<ContainerSummary>, BackendError> {
         let mut options = ListContainersOptionsBuilder::default().all(true);
@@ -127,9 +138,15 @@ impl DockerBackend {
         ids.extend(known.map(|object| object.id));
         let mut inspected =
             futures_util::stream::iter(ids).map(|id| async move { site.inspect(&id).await }).buffer_unordered(AT_ONCE);
+        let mut by_image: BTreeMap<String, Vec<ObservedObject>> = BTreeMap::new();
         while let Some(found) = inspected.next().await {
-            objects.extend(found?.and_then(|found| observe::container(&self.settings, host, &found)));
+            let Some(found) = found? else { continue };
+            if let Some(object) = observe::container(&self.settings, host, &found) {
+                by_image.entry(found.image.unwrap_or_default()).or_default().push(object);
+            }
         }
+        let looks = by_image.into_iter().map(|(image, containers)| site.note_image(image, containers));
+        objects.extend(futures_util::future::try_join_all(looks).await?.into_iter().flatten());
         Ok(objects)
     }
 }
@@ -187,6 +204,16 @@ impl Observer for DockerBackend {
         }
     }
 
+    async fn probe_inside(&self, id: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        inside::probe(&engine, &object.id, command).await.map(Some)
+    }
+
+    async fn stream_log(&self, id: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        logs::stream(&engine, &object.id, query).await.map(Some)
+    }
+
     async fn log_files(&self, _: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
         Ok(Vec::new())
     }
@@ -198,6 +225,11 @@ impl Operator for DockerBackend {
         let Spec::Docker(spec) = &instance.service.spec else { return Ok(()) };
         let engine = self.engines.get(spec.host.as_deref()).await?;
         pull::ensure(&engine, spec, instance.pin.as_deref(), &op.progress).await.map(|_| ())
+    }
+
+    async fn exec(&self, id: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        inside::exec(&engine, &object.id, request).await
     }
 
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {

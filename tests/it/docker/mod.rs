@@ -2,5 +2,6 @@
 
 mod connect;
 mod images;
+mod inside;
 mod lifecycle;
 mod smoke;

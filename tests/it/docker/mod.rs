@@ -1,5 +1,7 @@
 //! Containers on a real Docker engine.
 
+mod connect;
+mod images;
 mod inside;
 mod lifecycle;
 mod smoke;

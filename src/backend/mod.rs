@@ -9,6 +9,7 @@ pub mod fake;
 pub mod process;
 
 mod inside;
+mod ports;
 mod progress;
 
 pub use inside::{Answer, Command, ExecRequest, LogLine, LogQuery, LogStream, Terminal};

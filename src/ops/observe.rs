@@ -127,7 +127,7 @@ async fn conflicts(
         let down = |instance: &&Instance| {
             let found = observed.get(&instance.address);
             instance.service.spec.backend() == kind
-                && !instance.service.spec.ports().is_empty()
+                && !instance.service.spec.claims().is_empty()
                 && !found.is_some_and(|found| found.objects.iter().any(ObservedObject::is_up))
         };
         let instances: Vec<&Instance> = desired.values().filter(down).collect();

@@ -37,7 +37,7 @@ impl Diff {
         }
         let wanted_path = |path: &str| wanted.binary_search_by(|field| field.path.as_ref().cmp(path)).is_ok();
         for (path, old) in recorded.iter().filter(|(path, _)| !wanted_path(path)) {
-            diff.push(path, Some(old.clone()), None, effect_of(backend, path));
+            diff.push(path, Some(old.clone()), None, removal(backend, path));
         }
         diff.changes.sort_by(|a, b| a.path.cmp(&b.path));
         diff
@@ -80,6 +80,15 @@ impl Diff {
     /// Whether a change reaches what a command that checks the service runs in.
     pub(super) fn touches_environment(&self) -> bool {
         self.changes.iter().any(|change| change.path.starts_with("env.") || change.path == "working_dir")
+    }
+}
+
+/// What it takes to take a field away. An engine can change a limit while a container runs, but not
+/// lift it.
+fn removal(backend: BackendKind, path: &str) -> Effect {
+    match (backend, path) {
+        (BackendKind::Docker, "memory" | "cpus") => Effect::Replace,
+        _ => effect_of(backend, path),
     }
 }
 

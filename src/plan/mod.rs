@@ -21,7 +21,7 @@ pub use check::check;
 pub use error::PlanError;
 pub use file::{PlanFile, PlanFileError};
 pub use input::{PlanInput, Request};
-pub use planner::{fingerprint, plan};
+pub use planner::{fingerprint, found_at, plan};
 pub use step::{
     Change, Disruption, DriftNote, GateBy, Milestone, Mode, Need, ObjectRef, Operation, PLAN_FORMAT, Plan, PlanSource,
     Step, StepId, Summary, Warning,

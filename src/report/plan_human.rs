@@ -68,8 +68,8 @@ impl View {
         let address = escape(&address);
         let (sign, word) = (step.action.sign(), step.action.word());
         let mut what = format!(" ({})", step.backend);
-        if let Action::Replace { order } = step.action {
-            let _ = write!(what, ", {}", plan_facts::order_words(order));
+        if let Some(manner) = plan_facts::manner(step) {
+            let _ = write!(what, ", {manner}");
         }
         let reason = step.reason.to_string();
         let reason = escape(&reason);

@@ -40,4 +40,10 @@ impl Engines {
         connected.insert(key, engine.clone());
         Ok(engine)
     }
+
+    /// Whether an engine runs on this machine, so that its ports are this machine's.
+    pub(super) fn is_local(&self, host: Option<&str>) -> bool {
+        let address = host.or_else(|| self.env.get("DOCKER_HOST").map(String::as_str));
+        address.is_none_or(|address| address.starts_with("unix://"))
+    }
 }

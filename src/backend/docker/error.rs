@@ -1,7 +1,5 @@
 //! What an engine refuses, in words that say what orch was doing and what can be done.
 
-use std::error::Error as _;
-
 use bollard::errors::Error;
 
 use crate::backend::BackendError;

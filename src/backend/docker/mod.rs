@@ -5,26 +5,41 @@
 //! object goes before its labels ([`Known`]); a container that was adopted has none at all.
 
 mod candidates;
+mod conflicts;
 mod connect;
+mod container;
+mod drift;
 mod error;
 mod inside;
+mod labels;
 mod logs;
+mod network;
 mod object;
+mod observe;
+mod operate;
 mod pins;
 mod pull;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bollard::Docker;
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use futures_util::StreamExt;
 
-use super::{Answer, BackendError, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator};
-use crate::model::{Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, ProjectName};
+use super::{
+    Answer, BackendError, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator, PinAnswers,
+};
+use crate::model::{
+    Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
+};
 use connect::Engines;
+use error::failed;
 use object::{Object, ObjectKind};
+use operate::Site;
 
 /// What the backend is told about the project.
 #[derive(Debug, Clone)]
@@ -62,6 +77,9 @@ pub struct DockerBackend {
     engines: Engines,
 }
 
+/// How many requests run at once where many are asked about one after the other.
+const AT_ONCE: usize = 16;
+
 impl DockerBackend {
     /// Takes what it is told; connects to nothing yet.
     #[must_use]
@@ -70,65 +88,193 @@ impl DockerBackend {
         Self { settings, engines }
     }
 
-    /// The engine and the id of a container.
-    async fn container(&self, object: &ObjectId) -> Result<(Arc<Docker>, String), BackendError> {
-        let found = Object::parse(object).filter(|found| found.kind == ObjectKind::Container);
-        let found = found.ok_or_else(|| BackendError::new(format!("{object} is no container")))?;
-        Ok((self.engines.get(found.host.as_deref()).await?, found.id))
+    /// The engine's object behind an id, and the engine that has it.
+    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Docker>), BackendError> {
+        let object =
+            Object::parse(id).ok_or_else(|| BackendError::new(format!("{id} is not an object of a Docker engine")))?;
+        let engine = self.engines.get(object.host.as_deref()).await?;
+        Ok((object, engine))
+    }
+
+    /// Every container of an engine, up or not.
+    async fn containers(&self, engine: &Docker, own: bool) -> Result<Vec<ContainerSummary>, BackendError> {
+        let mut options = ListContainersOptionsBuilder::default().all(true);
+        if own {
+            let label = vec![format!("{}={}", labels::SCOPE, self.settings.scope)];
+            options = options.filters(&HashMap::from([("label", label)]));
+        }
+        engine.list_containers(Some(options.build())).await.map_err(|error| failed("list the containers", &error))
+    }
+
+    async fn list_engine(&self, host: Option<&str>) -> Result<Vec<ObservedObject>, BackendError> {
+        let engine = self.engines.get(host).await?;
+        let site = Site { engine: &engine, settings: &self.settings };
+        let (containers, networks) =
+            tokio::try_join!(self.containers(&engine, true), network::list(&engine, &self.settings))?;
+        let mut objects: Vec<ObservedObject> =
+            networks.iter().filter_map(|found| observe::network(&self.settings, host, found)).collect();
+        let mut ids: BTreeSet<String> = containers.into_iter().filter_map(|container| container.id).collect();
+        // What was taken over carries no labels.
+        let known = self.settings.known.keys().filter_map(Object::parse);
+        let known = known.filter(|object| object.host.as_deref() == host && object.kind == ObjectKind::Container);
+        ids.extend(known.map(|object| object.id));
+        let mut inspected =
+            futures_util::stream::iter(ids).map(|id| async move { site.inspect(&id).await }).buffer_unordered(AT_ONCE);
+        while let Some(found) = inspected.next().await {
+            objects.extend(found?.and_then(|found| observe::container(&self.settings, host, &found)));
+        }
+        Ok(objects)
     }
 }
 
 #[async_trait]
 impl Observer for DockerBackend {
     async fn list(&self) -> Result<Vec<ObservedObject>, BackendError> {
-        let _ = &self.settings;
-        Ok(Vec::new())
+        let hosts = self.settings.hosts.iter().map(|host| self.list_engine(host.as_deref()));
+        Ok(futures_util::future::try_join_all(hosts).await?.into_iter().flatten().collect())
     }
-    async fn conflicts(&self, _instances: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError> {
-        Ok(BTreeMap::new())
+
+    async fn pins(&self, services: &[&Service], recorded: &Pins) -> PinAnswers {
+        pins::pins(&self.engines, services, recorded).await
     }
-    async fn inspect(&self, _object: &ObjectId) -> Result<Option<ObservedObject>, BackendError> {
-        Ok(None)
+
+    async fn conflicts(&self, instances: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError> {
+        let mut by_host: BTreeMap<Option<String>, Vec<&Instance>> = BTreeMap::new();
+        for instance in instances {
+            if let Spec::Docker(spec) = &instance.service.spec {
+                by_host.entry(spec.host.clone()).or_default().push(instance);
+            }
+        }
+        let mut found = BTreeMap::new();
+        for (host, instances) in by_host {
+            let engine = self.engines.get(host.as_deref()).await?;
+            let site = Site { engine: &engine, settings: &self.settings };
+            let all = self.containers(&engine, false).await?;
+            let local = self.engines.is_local(host.as_deref());
+            found.extend(site.conflicts(&instances, &all, local).await?);
+        }
+        Ok(found)
     }
-    async fn probe_inside(&self, object: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
-        let (engine, container) = self.container(object).await?;
-        inside::probe(&engine, &container, command).await.map(Some)
+
+    async fn inspect(&self, id: &ObjectId) -> Result<Option<ObservedObject>, BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        let host = object.host.as_deref();
+        match object.kind {
+            ObjectKind::Container => {
+                let site = Site { engine: &engine, settings: &self.settings };
+                let found = site.inspect(&object.id).await?;
+                Ok(found.and_then(|found| observe::container(&self.settings, host, &found)))
+            }
+            ObjectKind::Network => {
+                let found = network::inspect(&engine, &object.id).await?;
+                Ok(found.and_then(|found| observe::network(&self.settings, host, &found)))
+            }
+        }
     }
-    async fn stream_log(&self, object: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
-        let (engine, container) = self.container(object).await?;
-        logs::stream(&engine, &container, query).await.map(Some)
+
+    async fn probe_inside(&self, id: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => inside::probe(&engine, &object.id, command).await.map(Some),
+            ObjectKind::Network => Ok(None),
+        }
     }
-    async fn tail(&self, object: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {
-        let (engine, container) = self.container(object).await?;
-        logs::tail(&engine, &container, lines).await
+
+    async fn stream_log(&self, id: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => logs::stream(&engine, &object.id, query).await.map(Some),
+            ObjectKind::Network => Ok(None),
+        }
     }
-    async fn log_files(&self, _object: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
+
+    async fn tail(&self, id: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => logs::tail(&engine, &object.id, lines).await,
+            ObjectKind::Network => Ok(Vec::new()),
+        }
+    }
+
+    async fn log_files(&self, _: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
         Ok(Vec::new())
     }
 }
 
 #[async_trait]
 impl Operator for DockerBackend {
-    async fn exec(&self, object: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
-        let (engine, container) = self.container(object).await?;
-        inside::exec(&engine, &container, request).await
+    async fn exec(&self, id: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => inside::exec(&engine, &object.id, request).await,
+            ObjectKind::Network => Err(BackendError::new(format!("cannot run a command in the {}", object.shown()))),
+        }
     }
-    async fn create(&self, _op: &OpContext, _instance: &Instance) -> Result<ObjectId, BackendError> {
-        Err(BackendError::new("not built yet"))
+
+    async fn prepare(&self, op: &OpContext, instance: &Instance) -> Result<(), BackendError> {
+        let Spec::Docker(spec) = &instance.service.spec else { return Ok(()) };
+        let engine = self.engines.get(spec.host.as_deref()).await?;
+        pull::ensure(&engine, spec, instance.pin.as_deref(), &op.progress).await.map(|_| ())
     }
-    async fn update(&self, _op: &OpContext, _object: &ObjectId, _instance: &Instance) -> Result<(), BackendError> {
-        Ok(())
+
+    async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {
+        let (host, kind, id) = match &instance.service.spec {
+            Spec::Docker(spec) => {
+                let engine = self.engines.get(spec.host.as_deref()).await?;
+                let site = Site { engine: &engine, settings: &self.settings };
+                (spec.host.clone(), ObjectKind::Container, site.create(spec, op, instance).await?)
+            }
+            Spec::Network(spec) => {
+                let engine = self.engines.get(spec.host.as_deref()).await?;
+                let id = network::create(&engine, &self.settings, spec, op, instance).await?;
+                (spec.host.clone(), ObjectKind::Network, id)
+            }
+            Spec::Process(_) | Spec::External(_) => {
+                return Err(BackendError::new("a Docker engine runs containers, not this"));
+            }
+        };
+        Ok(Object { host, kind, id }.object_id())
     }
-    async fn start(&self, _op: &OpContext, _object: &ObjectId) -> Result<(), BackendError> {
-        Ok(())
+
+    async fn update(&self, op: &OpContext, id: &ObjectId, instance: &Instance) -> Result<(), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match &instance.service.spec {
+            Spec::Docker(spec) => Site { engine: &engine, settings: &self.settings }.update(&object.id, spec, op).await,
+            _ => Ok(()),
+        }
     }
-    async fn stop(&self, _op: &OpContext, _object: &ObjectId) -> Result<(), BackendError> {
-        Ok(())
+
+    async fn start(&self, _: &OpContext, id: &ObjectId) -> Result<(), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => Site { engine: &engine, settings: &self.settings }.start_again(&object.id).await,
+            ObjectKind::Network => Ok(()),
+        }
     }
-    async fn restart(&self, _op: &OpContext, _object: &ObjectId, _instance: &Instance) -> Result<(), BackendError> {
-        Ok(())
+
+    async fn stop(&self, _: &OpContext, id: &ObjectId) -> Result<(), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => Site { engine: &engine, settings: &self.settings }.stop(&object.id).await,
+            ObjectKind::Network => Ok(()),
+        }
     }
-    async fn remove(&self, _op: &OpContext, _object: &ObjectId, _volumes: bool) -> Result<(), BackendError> {
-        Ok(())
+
+    async fn restart(&self, _: &OpContext, id: &ObjectId, _: &Instance) -> Result<(), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => Site { engine: &engine, settings: &self.settings }.restart(&object.id).await,
+            ObjectKind::Network => Ok(()),
+        }
+    }
+
+    async fn remove(&self, _: &OpContext, id: &ObjectId, volumes: bool) -> Result<(), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => {
+                Site { engine: &engine, settings: &self.settings }.remove(&object.id, volumes).await
+            }
+            ObjectKind::Network => network::remove(&engine, &object.id).await,
+        }
     }
 }

@@ -1,56 +1,31 @@
 //! Who listens on a port that an instance is about to take.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
 
 use super::wire::{OP_ID_VARIABLE, PLACE_VARIABLE, Status};
+use crate::backend::ports::{Held, held};
 use crate::model::{Address, Conflict, Instance};
-use crate::sys::{Listener, descendants, environment_of, listeners, processes};
+use crate::sys::{descendants, environment_of, processes};
 
-/// What listens on the ports of these instances and does not belong to one of `ours`. Who it is
-/// costs a look at every process, so that is looked up only when there is something to tell.
+/// What listens on the ports of these instances and does not belong to one of `ours`.
 pub(super) fn conflicts(instances: &[&Instance], ours: &[Status]) -> BTreeMap<Address, Vec<Conflict>> {
-    let wanted: BTreeSet<u16> = instances.iter().flat_map(|instance| instance.service.spec.ports()).collect();
-    if wanted.is_empty() {
+    let held = held(&instances.iter().flat_map(|instance| instance.service.spec.ports()).collect());
+    if held.is_empty() {
         return BTreeMap::new();
     }
-    let mut listeners = listeners();
-    listeners.retain(|listener| wanted.contains(&listener.port));
-    if listeners.is_empty() {
-        return BTreeMap::new();
-    }
-    let owners = owners(&listeners);
     let own = own_processes(ours);
+    let foreign: Vec<&Held> = held.iter().filter(|held| !held.pids.iter().any(|pid| own.contains(pid))).collect();
     let mut found: BTreeMap<Address, Vec<Conflict>> = BTreeMap::new();
     for instance in instances {
-        let mut conflicts = BTreeSet::new();
-        for listener in listeners.iter().filter(|listener| instance.service.spec.ports().contains(&listener.port)) {
-            let pids = owners.get(&listener.inode).map(Vec::as_slice).unwrap_or_default();
-            if pids.iter().any(|pid| own.contains(pid)) {
-                continue;
-            }
-            conflicts.insert(Conflict { what: format!("port {}", listener.port), holder: holder(listener, pids) });
-        }
+        let ports = instance.service.spec.ports();
+        let conflict = |held: &&Held| Conflict { what: format!("port {}", held.port()), holder: held.holder() };
+        let conflicts: BTreeSet<Conflict> =
+            foreign.iter().copied().filter(|held| ports.contains(&held.port())).map(|held| conflict(&held)).collect();
         if !conflicts.is_empty() {
             found.insert(instance.address.clone(), conflicts.into_iter().collect());
         }
     }
     found
-}
-
-/// The processes that hold each socket; those of other users can be seen by root only.
-fn owners(listeners: &[Listener]) -> BTreeMap<u64, Vec<u32>> {
-    let mut owners: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-    for process in processes() {
-        let Ok(fds) = std::fs::read_dir(format!("/proc/{}/fd", process.pid)) else { continue };
-        for target in fds.flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok()) {
-            let inode = target.to_str().and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
-            if let Some(inode) = inode.filter(|inode| listeners.iter().any(|listener| listener.inode == *inode)) {
-                owners.entry(inode).or_default().push(process.pid);
-            }
-        }
-    }
-    owners
 }
 
 /// The processes of our objects: what descends from a supervisor, and what carries an op-id of ours
@@ -70,15 +45,4 @@ fn own_processes(ours: &[Status]) -> BTreeSet<u32> {
         }
     }
     own
-}
-
-fn holder(listener: &Listener, pids: &[u32]) -> String {
-    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-    let holder = match pids.first() {
-        Some(pid) => format!("pid {pid} ({})", name(pid).unwrap_or_default().trim()),
-        None => "a process of another user".to_owned(),
-    };
-    // A listener on one address may leave another one free; the reader can tell.
-    let usual = listener.address.is_unspecified() || listener.address == IpAddr::from(Ipv4Addr::LOCALHOST);
-    if usual { holder } else { format!("{holder} on {}", listener.address) }
 }

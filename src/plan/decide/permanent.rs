@@ -38,6 +38,12 @@ impl<'a> Known<'a> {
             }
             return self.replace(current, diff, reason);
         }
+        // A limit that cannot be lifted while it runs is not in the revision, since it can be set.
+        let as_recorded = self.record.is_some_and(|record| record.revision == current.revision);
+        if as_recorded && self.pending.is_none() && diff.effect == Some(Effect::Replace) {
+            let reason = self.change_reason(&diff);
+            return self.replace(current, diff, reason);
+        }
         if let Some(decision) = self.settle_record(current) {
             return Some(decision);
         }

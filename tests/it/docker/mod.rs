@@ -1,3 +1,4 @@
-//! Containers, with a real engine.
+//! Containers on a real Docker engine.
 
 mod inside;
+mod smoke;

@@ -16,6 +16,7 @@ mod plan_human;
 mod plan_json;
 mod plan_markdown;
 mod progress;
+mod pull;
 mod records;
 mod status;
 mod style;

@@ -104,7 +104,16 @@ mod tests {
         for (second, what) in pulling_run() {
             human.event(&Event { at: at(second), what }).expect("a vector takes all");
         }
-        insta::assert_snapshot!(String::from_utf8(human.writer).expect("UTF-8"), @"");
+        insta::assert_snapshot!(String::from_utf8(human.writer).expect("UTF-8"), @r"
+        2026-11-21T05:32:10Z web: creating (new in the file)
+        2026-11-21T05:32:10Z web: getting what it needs
+        2026-11-21T05:32:11Z web: pulling shop/web:1.2
+        2026-11-21T05:32:22Z web: pulling shop/web:1.2: 5.5 of 24.0 MB, 1 of 3 layers
+        2026-11-21T05:32:33Z web: pulling shop/web:1.2: 6.5 of 24.0 MB, 2 of 3 layers
+        2026-11-21T05:32:35Z web: pulled shop/web:1.2: 24.0 MB in 3 layers, 1 of them already there, in 24.0 s
+        2026-11-21T05:32:35Z web: starting the new one
+        2026-11-21T05:32:36Z web: created in 1.2 s
+        ");
     }
 
     #[test]

@@ -338,10 +338,23 @@ mod tests {
 
     #[test]
     fn a_pull_has_a_bar_for_each_layer_until_it_is_over() {
-        insta::assert_snapshot!(pulling(11, || Some((100, 24))), @"");
+        insta::assert_snapshot!(pulling(11, || Some((100, 24))), @r"
+        ⠋ web  15 s  pulling shop/web:1.2: 6.5 of 24.0 MB, 1 of 3 layers
+            1a1b2c3d4e5f  extracting   ████████████░░░░░░░░░░░░  2.0 of 4.0 MB
+            2a1b2c3d4e5f  downloading  ███░░░░░░░░░░░░░░░░░░░░░  2.5 of 20.0 MB
+            layers: 1 done
+        Apply: 0/3 steps
+        ");
         // Where there is no room, the steps go first; and on a narrow terminal nothing wraps.
-        insta::assert_snapshot!(pulling(11, || Some((60, 5))), @"");
-        insta::assert_snapshot!(pulling(15, || Some((100, 24))), @"");
+        insta::assert_snapshot!(pulling(11, || Some((60, 5))), @r"
+        ⠋ web  15 s  pulling shop/web:1.2: 6.5 of 24.0 MB, 1 of 3 …
+            1a1b2c3d4e5f  extracting   ████████████░░░░░░░░░░░░  2…
+        Apply: 0/3 steps
+        ");
+        insta::assert_snapshot!(pulling(15, || Some((100, 24))), @r"
+        ⠋ web  15 s  starting the new one
+        Apply: 0/3 steps
+        ");
     }
 
     #[test]

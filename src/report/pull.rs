@@ -221,7 +221,7 @@ mod tests {
     use super::super::testing::at;
     use super::*;
 
-    pub(super) fn told(part: Option<&str>, status: &str, current: u64, total: u64) -> Progress {
+    fn told(part: Option<&str>, status: &str, current: u64, total: u64) -> Progress {
         Progress {
             what: "shop/web:1.2".to_owned(),
             part: part.map(str::to_owned),
@@ -247,8 +247,16 @@ mod tests {
         told_so_far.push(told(Some("layer2-0123456789"), "Extracting", 2_000_000, 4_000_000));
         told_so_far.push(told(Some("last"), "Pulling fs layer", 0, 0));
         let pull = pull(&told_so_far);
-        insta::assert_snapshot!(pull.lines(Look { unicode: false, ..Look::plain() }).join("\n"), @"");
-        insta::assert_snapshot!(pull.so_far(), @"");
+        insta::assert_snapshot!(pull.lines(Look { unicode: false, ..Look::plain() }).join("\n"), @r"
+        layer1-01234  downloading  ###.....................  0.5 of 4.0 MB
+        layer2-01234  extracting   ############............  2.0 of 4.0 MB
+        layer3-01234  downloading  #########...............  1.5 of 4.0 MB
+        layer4-01234  downloading  ############............  2.0 of 4.0 MB
+        layer5-01234  downloading  ###############.........  2.5 of 4.0 MB
+        layer6-01234  downloading  ##################......  3.0 of 4.0 MB
+        layers: 2 more on their way, 1 waiting, 1 done
+        ");
+        insta::assert_snapshot!(pull.so_far(), @"pulling shop/web:1.2: 20.0 of 32.0 MB, 1 of 10 layers");
         assert_eq!(pull.ended(at(9)), None);
     }
 
@@ -262,7 +270,7 @@ mod tests {
             told(Some("a"), "Pull complete", 0, 0),
         ]);
         assert_eq!(pull.lines(Look::plain()), Vec::<String>::new());
-        insta::assert_snapshot!(pull.ended(at(4)).expect("over"), @"");
+        insta::assert_snapshot!(pull.ended(at(4)).expect("over"), @"pulled shop/web:1.2: 12.3 MB in 2 layers, 1 of them already there, in 4.0 s");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What is done to a container. Each step is idempotent: a run that was killed anywhere in it is
 //! followed by the same step, or by one that observation led to.
 
-use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, VolumeCreateRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, RenameContainerOptionsBuilder,
@@ -9,15 +8,16 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
+use super::connect::Engine;
 use super::error::{failed, is_missing, status};
 use super::{DockerSettings, container, labels, network, pull};
 use crate::backend::{BackendError, OpContext, ProgressSink};
-use crate::model::{DockerSpec, Instance, MountSource, OpId};
+use crate::model::{DockerSpec, Drift, DriftKind, Instance, MountSource, ObservedObject, OpId};
 
 /// An engine, and what is told about the project: what every step works with.
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
-    pub(super) engine: &'a Docker,
+    pub(super) engine: &'a Engine,
     pub(super) settings: &'a DockerSettings,
 }
 
@@ -262,6 +262,26 @@ impl Site<'_> {
         let options = RenameContainerOptionsBuilder::default().name(to).build();
         let renamed = self.engine.rename_container(id, options).await;
         renamed.map_err(|error| failed(&format!("rename the container to {to}"), &error))
+    }
+
+    /// Notes on containers of one image when the engine no longer has it: they run on, but nothing
+    /// could be made from it any more.
+    pub(super) async fn note_image(
+        self,
+        image: String,
+        mut containers: Vec<ObservedObject>,
+    ) -> Result<Vec<ObservedObject>, BackendError> {
+        match self.engine.inspect_image(&image).await {
+            Ok(_) => {}
+            Err(error) if is_missing(&error) => {
+                let short = image.get(.."sha256:".len() + 12).unwrap_or(&image);
+                let detail = format!("its image {short} is no longer on the engine");
+                let drift = Drift { kind: DriftKind::Image, detail };
+                containers.iter_mut().for_each(|container| container.drift.push(drift.clone()));
+            }
+            Err(error) => return Err(failed(&format!("look at the image {image}"), &error)),
+        }
+        Ok(containers)
     }
 
     /// A container by its id or name; `None` when there is none.

@@ -33,7 +33,7 @@ pub use history::history;
 pub use human::Human;
 pub use json::Ndjson;
 pub use narrate::Verbosity;
-pub use output::{Environment, Output, Stream};
+pub use output::{Environment, Output, Stream, terminal_size};
 pub use plan_facts::plan_sentence;
 pub use plan_human::plan_human;
 pub use plan_json::plan_json;

@@ -3,3 +3,4 @@
 mod inside;
 mod lifecycle;
 mod smoke;
+mod verbs;

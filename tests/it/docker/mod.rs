@@ -5,3 +5,4 @@ mod images;
 mod inside;
 mod lifecycle;
 mod smoke;
+mod verbs;

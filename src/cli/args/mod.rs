@@ -12,8 +12,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use change::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
 pub use look::{
-    CompletionsArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs, StatusArgs,
-    UnlockArgs, ValidateArgs,
+    CompletionsArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs,
+    StatusArgs, UnlockArgs, ValidateArgs,
 };
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
 pub use state::{StateArgs, StateCommand};
@@ -107,6 +107,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Print the log of a service.
     Logs(LogsArgs),
+    /// Run a command in the container of a service.
+    Exec(ExecArgs),
     /// Show a saved plan, or what is recorded.
     Show(ShowArgs),
     /// Show which service needs which.
@@ -147,6 +149,7 @@ impl Verb {
             Self::Apply(args) => &args.source,
             Self::Destroy(args) => &args.source,
             Self::Status(args) => &args.source,
+            Self::Exec(args) => &args.source,
             Self::Show(args) => &args.source,
             Self::Graph(args) => &args.source,
             Self::State(args) => args.command.source(),
@@ -207,6 +210,7 @@ mod tests {
           destroy      Take everything down, dependents first
           status       Show what runs, since when, and how healthy it is
           logs         Print the log of a service
+          exec         Run a command in the container of a service
           show         Show a saved plan, or what is recorded
           graph        Show which service needs which
           state        Look at and repair what is recorded
@@ -305,6 +309,8 @@ mod tests {
             "orch graph --dot --mermaid",
             "orch logs",
             "orch restart",
+            "orch exec web",
+            "orch exec -t -T web ls",
             "orch plan --var novalue",
         ] {
             assert!(parse(line).is_err(), "{line} was taken");
@@ -318,6 +324,8 @@ mod tests {
             "orch apply --on-failure halt --lock-timeout 1m30s --max-parallel 8",
             "orch state rm web api[1]",
             "orch restart web api",
+            "orch exec web ls -l",
+            "orch exec web[1] -u root -e A=b -iT -- ls -l",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }

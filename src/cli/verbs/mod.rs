@@ -2,6 +2,7 @@
 
 mod apply;
 mod completions;
+mod exec;
 mod graph;
 mod history;
 mod init;
@@ -33,6 +34,7 @@ pub(super) fn dispatch(verb: Args, session: &mut Session) -> Result<Exit, OpErro
         Args::Start(args) => apply::verb(&args, Verb::Start, session),
         Args::Status(args) => status::run(&args, session),
         Args::Logs(args) => logs::run(&args, session),
+        Args::Exec(args) => exec::run(&args, session),
         Args::Show(args) => show::run(&args, session),
         Args::Graph(args) => graph::run(&args, session),
         Args::State(args) => state::run(&args, session),

@@ -187,8 +187,8 @@ impl<'a, 's> NodeDe<'a, 's> {
         if !scalar.sensitive {
             return Ok(scalar);
         }
-        let help = "sensitive values may stand in `binary`, `args` and `env` of a process and in `url`, `headers`, \
-                    `command` and `args` of a check";
+        let help = "sensitive values may stand in `binary`, `args` and `env` of a process, in `command`, `entrypoint`, \
+                    `env` and `labels` of a container, and in `url`, `headers`, `command`, `args` and `test` of a check";
         Err(self.fail("config::sensitive", "a sensitive value may not stand here".into(), Some(help.into())))
     }
 

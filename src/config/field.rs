@@ -135,6 +135,54 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
+/// One scalar, or a list, which mean different things.
+#[derive(Debug, Clone)]
+pub(crate) enum OneOrList<S, I> {
+    /// The scalar.
+    One(S),
+    /// The list.
+    List(Vec<Field<I>>),
+}
+
+impl<'de, S: Deserialize<'de>, I: Deserialize<'de>> FromNode<'de> for OneOrList<S, I> {
+    fn from_node<A: SeqAccess<'de>>(_: Span, shape: Shape, mut node: A) -> Result<Self, A::Error> {
+        match shape {
+            Shape::List => next(&mut node).map(Self::List),
+            Shape::Scalar | Shape::Map => next(&mut node).map(Self::One),
+        }
+    }
+}
+
+impl<'de, S: Deserialize<'de>, I: Deserialize<'de>> Deserialize<'de> for OneOrList<S, I> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_node(deserializer)
+    }
+}
+
+/// A map from names to texts, or a list of `NAME=text`.
+#[derive(Debug, Clone)]
+pub(crate) enum Pairs {
+    /// The map; a name may have nothing.
+    Map(Entries<Option<RawText>>),
+    /// The list; an item may be a name alone.
+    List(Vec<Field<RawText>>),
+}
+
+impl<'de> FromNode<'de> for Pairs {
+    fn from_node<A: SeqAccess<'de>>(_: Span, shape: Shape, mut node: A) -> Result<Self, A::Error> {
+        match shape {
+            Shape::List => next(&mut node).map(Self::List),
+            Shape::Scalar | Shape::Map => next(&mut node).map(Self::Map),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_node(deserializer)
+    }
+}
+
 /// A scalar, or a map that says it in full.
 #[derive(Debug, Clone)]
 pub(crate) enum Short<S, F> {
@@ -244,6 +292,14 @@ schema!(@[T] OneOrMany<T>, |generator| {
     let one = generator.subschema_for::<T>();
     json_schema!({"anyOf": [one, {"type": "array", "items": one}]})
 });
+schema!(@[S, I] OneOrList<S, I>, |generator| {
+    let (one, item) = (generator.subschema_for::<S>(), generator.subschema_for::<I>());
+    json_schema!({"anyOf": [one, {"type": "array", "items": item}]})
+});
+schema!(Pairs, |_generator| json_schema!({"anyOf": [
+    {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}},
+    {"type": "array", "items": scalar_schema()},
+]}));
 schema!(@[S, F] Short<S, F>, |generator| {
     json_schema!({"anyOf": [generator.subschema_for::<S>(), generator.subschema_for::<F>()]})
 });

@@ -50,6 +50,11 @@ impl<'a> Scope<'a> {
         Self { variables: Some(variables), ..self }
     }
 
+    /// A variable of the environment that does not enter the definition.
+    pub(crate) fn peek(&self, name: &str) -> Option<&str> {
+        self.env.get(name).map(String::as_str)
+    }
+
     /// What was read.
     pub(crate) fn into_reads(self) -> Reads {
         self.reads.into_inner()
@@ -146,7 +151,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn environment(&self, inner: &str, span: Span) -> Option<(Arc<str>, bool)> {
+    /// The value of an environment variable, by `NAME` or `NAME:-default`, and whether it is sensitive.
+    pub(crate) fn environment(&self, inner: &str, span: Span) -> Option<(Arc<str>, bool)> {
         let (name, default) = match inner.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (inner, None),
@@ -171,7 +177,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn file(&self, path: &str, span: Span) -> Option<(Arc<str>, bool)> {
+    /// The content of a file without its last line break, and that it is sensitive.
+    pub(crate) fn file(&self, path: &str, span: Span) -> Option<(Arc<str>, bool)> {
         let absolute = absolute(self.sources.folder(span), path);
         // A file that could not be read is reported at each place that needs it.
         if let Some(Some((content, _))) = self.reads.borrow().files.get(&absolute) {

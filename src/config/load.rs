@@ -117,13 +117,14 @@ fn assemble(
     let lowering = Lowering {
         sources,
         report,
+        scope: &scope,
         disk: &disk,
         default_timeout: settings.default_timeout,
         profiles: &options.profiles,
     };
     let mut drafts: Vec<Draft> = merged.services.iter().filter_map(|named| lowering.service(named)).collect();
-    let networks = merged.networks.iter().map(|network| network.name.as_str());
-    validate::validate(&mut drafts, networks, &options.profiles, report);
+    validate::validate(&mut drafts, &merged.networks, &options.profiles, report);
+    let made = validate::networks(&mut drafts, &merged.networks, settings.default_timeout, report);
 
     let project = project(&merged, &base_dir, report);
     let inputs = Inputs { options, files, sources, variables: &variables, base_dir: &base_dir };
@@ -131,6 +132,9 @@ fn assemble(
     let sensitive = variables.iter().filter(|(_, variable)| variable.sensitive).map(|(name, _)| name.to_owned());
     let sensitive_vars = sensitive.collect();
     let mut desired = Desired { project, settings, services: BTreeMap::new(), inactive: Vec::new(), sources };
+    for network in made {
+        desired.services.insert(network.name.clone(), Arc::new(network));
+    }
     for draft in drafts {
         match draft.service {
             Some(service) if draft.active => {

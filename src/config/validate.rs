@@ -1,12 +1,19 @@
 //! Checks that need to see all services, and the ties that they make.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod networks;
+mod ports;
+
+use std::collections::{BTreeSet, HashMap};
 
 use super::cycle;
 use super::diagnostic::{Diagnostic, Report, closest, shorten, suggest};
 use super::lower::{Draft, DraftDependency};
+use super::merge::Named;
+use super::raw::RawNetwork;
 use super::source::Span;
 use crate::model::{Condition, Dependency, Kind, Spec};
+
+pub(crate) use networks::networks;
 
 /// How many steps of a cycle are shown before the rest is left out.
 const MAX_CYCLE: usize = 8;
@@ -22,13 +29,14 @@ struct Services<'d> {
 /// Checks the ties between services and puts the dependencies, their conditions filled in, into them.
 pub(crate) fn validate<'d>(
     drafts: &'d mut [Draft],
-    networks: impl Iterator<Item = &'d str>,
+    networks: &'d [Named<RawNetwork>],
     profiles: &[String],
     report: &'d Report,
 ) {
     let ties: Vec<Vec<Dependency>> = {
         let by_name = drafts.iter().enumerate().map(|(index, draft)| (draft.name.as_str(), index)).collect();
-        let services = Services { drafts, by_name, networks: networks.collect(), report };
+        let networks = networks.iter().map(|network| network.name.as_str()).collect();
+        let services = Services { drafts, by_name, networks, report };
         services.check(profiles);
         drafts.iter().map(|draft| services.dependencies(draft)).collect()
     };
@@ -61,7 +69,8 @@ impl<'d> Services<'d> {
             self.check_names(draft);
         }
         self.check_renames();
-        self.check_ports();
+        ports::check(self.drafts, self.report);
+        ports::check_names(self.drafts, self.report);
         self.check_cycles();
         self.check_profiles(profiles);
     }
@@ -81,10 +90,12 @@ impl<'d> Services<'d> {
                 );
             }
         }
-        if let Some((span, name)) = draft.network.as_ref().filter(|(_, name)| !self.networks.contains(name.as_str())) {
+        let own = draft.network.iter().map(|(span, name)| (*span, name));
+        let joined = draft.networks.iter().map(|join| (join.span, &join.name));
+        for (span, name) in own.chain(joined).filter(|(_, name)| !self.networks.contains(name.as_str())) {
             let help = suggest(name, self.networks.iter().copied());
             let help = help.unwrap_or_else(|| "declare it under `networks`, or take the key away".into());
-            self.error("config::unknown_network", *span, format!("there is no network `{}`", shorten(name)), help);
+            self.error("config::unknown_network", span, format!("there is no network `{}`", shorten(name)), help);
         }
     }
 
@@ -107,29 +118,6 @@ impl<'d> Services<'d> {
                         .help("one of them can take over what runs; the other one is new"),
                 );
             }
-        }
-    }
-
-    fn check_ports(&self) {
-        let mut owners: BTreeMap<u16, (&Draft, Span)> = BTreeMap::new();
-        let processes = self.drafts.iter().filter(|draft| draft.active);
-        for (draft, (span, port)) in processes.flat_map(|draft| draft.ports.iter().map(move |port| (draft, *port))) {
-            let Some((owner, first)) = owners.get(&port) else {
-                owners.insert(port, (draft, span));
-                continue;
-            };
-            self.report.push(
-                Diagnostic::error(
-                    "config::port_conflict",
-                    format!("the services `{}` and `{}` both use port {port}", owner.name, draft.name),
-                )
-                .label(span, format!("`{}` uses it", draft.name))
-                .label(*first, format!("`{}` uses it", owner.name))
-                .help(
-                    "give one of them another port; where a service only probes a port that it does not listen on, write \
-                     `ports: []` (or the right ports) in its backend",
-                ),
-            );
         }
     }
 

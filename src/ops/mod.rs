@@ -3,6 +3,7 @@
 //! Operations take data and give data. They say nothing to a terminal: that is the business of
 //! `report`, which `cli` connects with them.
 
+mod adopt;
 mod apply;
 mod error;
 mod graph;
@@ -18,6 +19,7 @@ mod saved;
 mod schema;
 mod status;
 
+pub use adopt::{AdoptTarget, Adopting, prepare_adoption};
 pub use apply::{LockOptions, Prepared, prepare, prepare_saved};
 pub use error::OpError;
 pub use graph::graph;

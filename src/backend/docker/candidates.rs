@@ -9,6 +9,7 @@ use bollard::models::{
 
 use super::error::{failed, is_missing};
 use super::inverse::{self, Inverse, subnet_of};
+use super::local::LocalImage;
 use super::matching::{Matches, Seeker, View, matches};
 use super::object::{Object, ObjectKind};
 use super::operate::Site;
@@ -200,7 +201,8 @@ impl Search<'_> {
     ) -> Result<Candidate, BackendError> {
         let image_id = found.image.as_deref().unwrap_or_default();
         let image = self.site.image(image_id).await?;
-        let pin = inverse::pin(instance.pin.as_deref(), &spec.image, image_id, image.as_ref());
+        let local = image.clone().map(LocalImage::read);
+        let pin = inverse::pin(instance.pin.as_deref(), &spec.image, image_id, local.as_ref());
         let wanted = (&instance.address.service, spec);
         let inverse = Inverse::new(self.site.settings, wanted, found, image.as_ref(), &self.networks);
         let id = found.id.clone().unwrap_or_default();

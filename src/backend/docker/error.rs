@@ -32,6 +32,9 @@ fn message(error: &Error) -> String {
     if let Error::DockerResponseServerError { message, .. } = error {
         return message.trim().to_owned();
     }
+    if let Error::DockerStreamError { error } = error {
+        return error.trim().to_owned();
+    }
     let mut deepest: &dyn std::error::Error = error;
     while let Some(below) = deepest.source() {
         deepest = below;
@@ -47,7 +50,7 @@ fn hint(error: &Error, message: &str) -> Option<&'static str> {
         Some("make room on the engine's disk, `docker system df` says what uses it, and apply again")
     } else if has("port is already allocated") || has("address already in use") {
         Some("see who has the port with `ss -ltnp` or `docker ps`, or give the service another one")
-    } else if status(error).is_none() {
+    } else if status(error).is_none() && !matches!(error, Error::DockerStreamError { .. }) {
         Some("see that the engine runs and answers: `docker version`")
     } else {
         None

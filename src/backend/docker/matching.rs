@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::labels;
+use super::reference::Reference;
 use crate::model::{Address, DockerSpec, InstanceKey, ProjectName, Protocol};
 
 /// Labels that Compose gives to what it makes.
@@ -144,7 +145,7 @@ fn evidence(project: &ProjectName, seeker: &Seeker<'_>, view: &View) -> Option<E
     };
     // What Compose made for another service shares an image or a port with this one by chance.
     let by_chance = service.is_some() && !is_service;
-    let image = !by_chance && repository(&view.image) == repository(&spec.image);
+    let image = !by_chance && same_repository(&view.image, &spec.image);
     let mut ports = spec.ports.iter().filter_map(|port| Some((port.fixed()?, port.protocol)));
     let evidence = Evidence {
         stamp,
@@ -210,26 +211,9 @@ fn told(evidence: Evidence, project: &ProjectName, seeker: &Seeker<'_>, view: &V
     }
 }
 
-/// The repository of an image reference with its registry, without tag and digest:
-/// `docker.io/library/postgres`.
-pub(super) fn repository(reference: &str) -> String {
-    let name = reference.split('@').next().unwrap_or(reference);
-    let last = name.rfind('/').map_or(0, |slash| slash + 1);
-    let name = name[last..].rfind(':').map_or(name, |colon| &name[..last + colon]);
-    match name.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => name.to_owned(),
-        Some(_) => format!("docker.io/{name}"),
-        None => format!("docker.io/library/{name}"),
-    }
-}
-
-/// The tag of an image reference; `latest` where it names none, nothing where it names a digest.
-pub(super) fn tag(reference: &str) -> Option<&str> {
-    if reference.contains('@') {
-        return None;
-    }
-    let last = reference.rfind('/').map_or(0, |slash| slash + 1);
-    Some(reference[last..].rsplit_once(':').map_or("latest", |(_, tag)| tag))
+/// Whether two names of images are of one repository.
+fn same_repository(a: &str, b: &str) -> bool {
+    matches!((Reference::parse(a), Reference::parse(b)), (Ok(a), Ok(b)) if a.repository() == b.repository())
 }
 
 #[cfg(test)]
@@ -349,13 +333,5 @@ mod tests {
         let named = |name: &str| run(&[("web", spec("x", None))], &[view(name, "y", &[])]).len();
         assert_eq!(["web", "shop-web-1", "shop_web_3"].map(named), [1, 1, 1]);
         assert_eq!(["shop-web", "shop-web-api-1", "web-1", "shop-web_1"].map(named), [0, 0, 0, 0]);
-    }
-
-    #[test]
-    fn references_are_taken_apart() {
-        let all = ["nginx", "nginx:1", "library/nginx@sha256:aa", "docker.io/library/nginx:1@sha256:bb"];
-        assert!(all.iter().all(|text| repository(text) == "docker.io/library/nginx"), "{:?}", all.map(repository));
-        assert_eq!(repository("localhost:5000/a/b:tag"), "localhost:5000/a/b");
-        assert_eq!(["a", "a:1", "h:5/a", "a@sha256:b"].map(tag), [Some("latest"), Some("1"), Some("latest"), None]);
     }
 }

@@ -4,15 +4,20 @@
 //! address, the attempt and the revision. An engine cannot change labels, so what is recorded about an
 //! object goes before its labels ([`Known`]); a container that was adopted has none at all.
 
+mod address;
+mod auth;
 mod candidates;
 mod conflicts;
 mod connect;
 mod container;
+mod context;
 mod drift;
 mod error;
+mod flight;
 mod inside;
 mod inverse;
 mod labels;
+mod local;
 mod logs;
 mod matching;
 mod network;
@@ -21,6 +26,10 @@ mod observe;
 mod operate;
 mod pins;
 mod pull;
+mod reference;
+mod registry;
+mod ssh;
+mod transport;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -32,11 +41,14 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::StreamExt;
 
-use super::{BackendError, Candidates, Observer, OpContext, Operator, PinAnswers};
+use super::{
+    Answer, BackendError, Candidates, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator,
+    PinAnswers,
+};
 use crate::model::{
     Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
 };
-use connect::Engines;
+use connect::{Engine, Engines};
 use error::failed;
 use object::{Object, ObjectKind};
 use operate::Site;
@@ -89,11 +101,20 @@ impl DockerBackend {
     }
 
     /// The engine's object behind an id, and the engine that has it.
-    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Docker>), BackendError> {
+    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Engine>), BackendError> {
         let object =
             Object::parse(id).ok_or_else(|| BackendError::new(format!("{id} is not an object of a Docker engine")))?;
         let engine = self.engines.get(object.host.as_deref()).await?;
         Ok((object, engine))
+    }
+
+    /// As [`reach`](Self::reach), for what only a container has.
+    async fn container(&self, id: &ObjectId) -> Result<(Object, Arc<Engine>), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => Ok((object, engine)),
+            ObjectKind::Network => Err(BackendError::new("a network has neither an inside nor a log")),
+        }
     }
 
     /// Every container of an engine, up or not.
@@ -128,9 +149,15 @@ impl DockerBackend {
         ids.extend(known(ObjectKind::Container));
         let mut inspected =
             futures_util::stream::iter(ids).map(|id| async move { site.inspect(&id).await }).buffer_unordered(AT_ONCE);
+        let mut by_image: BTreeMap<String, Vec<ObservedObject>> = BTreeMap::new();
         while let Some(found) = inspected.next().await {
-            objects.extend(found?.and_then(|found| observe::container(&self.settings, host, &found)));
+            let Some(found) = found? else { continue };
+            if let Some(object) = observe::container(&self.settings, host, &found) {
+                by_image.entry(found.image.unwrap_or_default()).or_default().push(object);
+            }
         }
+        let looks = by_image.into_iter().map(|(image, containers)| site.note_image(image, containers));
+        objects.extend(futures_util::future::try_join_all(looks).await?.into_iter().flatten());
         Ok(objects)
     }
 }
@@ -196,6 +223,16 @@ impl Observer for DockerBackend {
         }
     }
 
+    async fn probe_inside(&self, id: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        inside::probe(&engine, &object.id, command).await.map(Some)
+    }
+
+    async fn stream_log(&self, id: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        logs::stream(&engine, &object.id, query).await.map(Some)
+    }
+
     async fn log_files(&self, _: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
         Ok(Vec::new())
     }
@@ -207,6 +244,11 @@ impl Operator for DockerBackend {
         let Spec::Docker(spec) = &instance.service.spec else { return Ok(()) };
         let engine = self.engines.get(spec.host.as_deref()).await?;
         pull::ensure(&engine, spec, instance.pin.as_deref(), &op.progress).await.map(|_| ())
+    }
+
+    async fn exec(&self, id: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        inside::exec(&engine, &object.id, request).await
     }
 
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {

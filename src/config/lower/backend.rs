@@ -57,6 +57,15 @@ impl Lowering<'_> {
         if text.0.is_sensitive() { Text::sensitive(path) } else { Text::plain(path) }
     }
 
+    /// A program of a container, which has folders of its own.
+    pub(super) fn program_inside(&self, span: Span, text: &RawText) -> Text {
+        self.no_nul(span, text.0.reveal());
+        if text.0.reveal().is_empty() {
+            self.error(span, "the program has no name", "name a program of the container");
+        }
+        text.0.clone()
+    }
+
     /// Warns when a program is not there; it may be made before it is needed.
     pub(super) fn look_for(&self, span: Span, program: &Text, own_path: Option<&str>) {
         let name = program.reveal();
@@ -90,7 +99,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn no_nul(&self, span: Span, value: &str) {
+    pub(super) fn no_nul(&self, span: Span, value: &str) {
         if value.contains('\0') {
             self.error(
                 span,
@@ -102,8 +111,11 @@ impl Lowering<'_> {
 
     /// A list of texts for a command line.
     pub(super) fn texts(&self, raw: Option<&Field<Vec<Field<RawText>>>>) -> Vec<Text> {
-        let located = given(raw).into_iter().flatten().filter_map(Field::located);
-        let texts = located.map(|(span, text)| {
+        self.text_list(given(raw).map_or(&[], Vec::as_slice))
+    }
+
+    pub(super) fn text_list(&self, list: &[Field<RawText>]) -> Vec<Text> {
+        let texts = list.iter().filter_map(Field::located).map(|(span, text)| {
             self.no_nul(span, text.0.reveal());
             mark_url(text.0.clone())
         });

@@ -3,26 +3,38 @@
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::{Lowering, disk::Found};
+use super::{Lowering, disk::Found, docker};
 use crate::config::diagnostic::{Diagnostic, shorten};
 use crate::config::field::{Entries, Field, OneOrMany, RawText, Short, given};
 use crate::config::interpolate::absolute;
-use crate::config::raw::{RawBody, RawCheck};
+use crate::config::raw::{RawBackendCheck, RawBody, RawCheck};
 use crate::config::secret::{mark_named, mark_url};
 use crate::config::source::Span;
-use crate::model::{BodyMatch, CheckPolicy, HealthCheck, Probe, StatusMatch, Text};
+use crate::model::{BackendKind, BodyMatch, CheckPolicy, EngineCheck, HealthCheck, Probe, StatusMatch, Text};
 
-/// A check, and the local port that it probes with its place.
+/// A check, and what it says about its service.
 pub(super) struct Lowered {
-    pub(super) check: HealthCheck,
+    /// What orch probes; `None` for a check that only turns the image's off.
+    pub(super) check: Option<HealthCheck>,
+    /// The local port that it probes, with its place.
     pub(super) local_port: Option<(Span, u16)>,
+    /// What the engine runs inside the container.
+    pub(super) engine: Option<EngineCheck>,
+}
+
+/// Whether a check only turns the image's own check off.
+pub(super) fn turns_off(raw: &RawCheck) -> bool {
+    let RawCheck::Backend(raw) = raw else { return false };
+    given(raw.test.as_ref()).is_some_and(docker::is_none)
 }
 
 impl Lowering<'_> {
-    /// A check; `None` when a part that it cannot do without is wrong.
-    pub(super) fn check(&self, raw: &RawCheck, warn: bool) -> Option<Lowered> {
+    /// A check; `None` when a part that it cannot do without is wrong. Without a backend, which then was
+    /// wrong, nothing is said that depends on it.
+    pub(super) fn check(&self, raw: &RawCheck, backend: Option<BackendKind>, warn: bool) -> Option<Lowered> {
         let policy = self.policy(raw);
-        let mut local_port = None;
+        let inside = backend == Some(BackendKind::Docker);
+        let (mut local_port, mut engine) = (None, None);
         let probe = match raw {
             RawCheck::Http(raw) => {
                 let url = raw.url.located().map(|(span, url)| (span, mark_url(url.0.clone())));
@@ -56,8 +68,9 @@ impl Lowering<'_> {
             RawCheck::Command(raw) => {
                 let args = self.texts(raw.args.as_ref());
                 let (span, command) = raw.command.located()?;
-                let command = self.program(span, command);
-                if warn {
+                // A container has programs and folders of its own.
+                let command = if inside { self.program_inside(span, command) } else { self.program(span, command) };
+                if warn && !inside && backend.is_some() {
                     self.look_for(span, &command, None);
                 }
                 let expected_exit_code = given(raw.expected_exit_code.as_ref()).copied().unwrap_or(0).into();
@@ -78,9 +91,31 @@ impl Lowering<'_> {
                 }
                 Probe::Script { path: absolute }
             }
-            RawCheck::Backend(_) => Probe::Backend,
+            RawCheck::Backend(raw) => {
+                engine = self.engine_test(raw, policy, backend);
+                Probe::Backend
+            }
         };
-        Some(Lowered { check: HealthCheck { probe, policy }, local_port })
+        let check = (!turns_off(raw)).then_some(HealthCheck { probe, policy });
+        Some(Lowered { check, local_port, engine })
+    }
+
+    fn engine_test(
+        &self,
+        raw: &RawBackendCheck,
+        policy: CheckPolicy,
+        backend: Option<BackendKind>,
+    ) -> Option<EngineCheck> {
+        let field = raw.test.as_ref()?;
+        match backend {
+            Some(BackendKind::Docker) => self.engine_check(field, policy),
+            Some(BackendKind::Process | BackendKind::External) => {
+                let help = "take `test` away, or use a check of `type: command`";
+                self.error(field.span, "only a container's engine runs a test", help);
+                None
+            }
+            None => None,
+        }
     }
 
     /// One of two spellings of a key.

@@ -5,6 +5,7 @@
 mod backend;
 mod check;
 mod disk;
+mod docker;
 mod service;
 
 use std::net::IpAddr;
@@ -19,9 +20,9 @@ use crate::model::{OnFailure, ProjectName, Settings};
 use disk::Found;
 
 pub(crate) use disk::Disk;
-pub(crate) use service::{Draft, DraftDependency};
+pub(crate) use service::{Draft, DraftDependency, Join, NETWORKS, PortClaim};
 
-use super::interpolate::absolute;
+use super::interpolate::{Scope, absolute};
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use std::time::Duration;
 pub(crate) struct Lowering<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) report: &'a Report,
+    pub(crate) scope: &'a Scope<'a>,
     pub(crate) disk: &'a Disk<'a>,
     pub(crate) default_timeout: Duration,
     pub(crate) profiles: &'a [String],
@@ -102,17 +104,19 @@ pub(crate) fn settings(merged: &Merged, base_dir: &Path, sources: &Sources, repo
     }
 }
 
-/// Checks the networks, which nothing uses yet.
+/// Checks the networks by themselves.
 pub(crate) fn check_networks(networks: &[Named<RawNetwork>], disk: &Disk<'_>, sources: &Sources, report: &Report) {
     for network in networks.iter().filter_map(|network| network.field.get()) {
         match network {
             RawNetwork::Lan(lan) => {
-                let Some((span, subnet)) = lan.subnet.located().filter(|(_, subnet)| !is_subnet(subnet)) else {
-                    continue;
+                let Some((span, subnet)) = lan.subnet.as_ref().and_then(Field::located) else { continue };
+                let help = match start_of(subnet) {
+                    Some(start) if start == *subnet => continue,
+                    Some(start) => format!("it starts at `{start}`"),
+                    None => "write an address and a prefix length, such as `192.168.1.0/24`".to_owned(),
                 };
                 let message = format!("`{}` is not a subnet", shorten(subnet));
-                let problem = Diagnostic::error("config::invalid_value", message).at(span);
-                report.push(problem.help("write an address and a prefix length, such as `192.168.1.0/24`"));
+                report.push(Diagnostic::error("config::invalid_value", message).at(span).help(help));
             }
             RawNetwork::Wireguard(wireguard) => {
                 let Some((span, path)) = wireguard.config.located() else { continue };
@@ -126,12 +130,20 @@ pub(crate) fn check_networks(networks: &[Named<RawNetwork>], disk: &Disk<'_>, so
     }
 }
 
-fn is_subnet(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let most = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
+/// The subnet that an address with a prefix length is in, as an engine names it: without the bits after
+/// the prefix.
+fn start_of(text: &str) -> Option<String> {
+    let (address, length) = text.split_once('/')?;
+    let length: u32 = Some(length).filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
+    let start = match address.parse().ok()? {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32_u32.checked_sub(length)?).unwrap_or(0);
+            IpAddr::V4((u32::from(address) & mask).into())
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128_u32.checked_sub(length)?).unwrap_or(0);
+            IpAddr::V6((u128::from(address) & mask).into())
+        }
     };
-    length.parse::<u8>().is_ok_and(|length| length <= most)
+    Some(format!("{start}/{length}"))
 }

@@ -1,18 +1,27 @@
 //! One service: everything that can be said without looking at the others.
 
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::check::turns_off;
 use super::{Lowering, disk};
 use crate::config::diagnostic::{Diagnostic, shorten};
 use crate::config::field::{Field, Names, OneOrMany, given};
 use crate::config::interpolate::absolute;
 use crate::config::merge::Named;
-use crate::config::raw::{RawBackend, RawLifecycle, RawProcess, RawService};
+use crate::config::raw::{RawBackend, RawCheck, RawLifecycle, RawProcess, RawService};
 use crate::config::source::Span;
-use crate::model::{Condition, ExternalSpec, HealthCheck, Kind, Lifecycle, Probe, Service, ServiceName, Spec, Trigger};
+use crate::model::{
+    BackendKind, Condition, EngineCheck, ExternalSpec, HealthCheck, Kind, Lifecycle, Probe, Protocol, Service,
+    ServiceName, Spec, Trigger,
+};
 
 /// How long a service without a check must keep running.
 const SETTLE: Duration = Duration::from_millis(300);
+
+/// The start of the names of the services that orch makes for the file's networks.
+pub(crate) const NETWORKS: &str = "networks.";
 
 /// A service whose ties to other services are not checked yet.
 #[derive(Debug)]
@@ -28,12 +37,60 @@ pub(crate) struct Draft {
     /// Whether the active profiles leave it in.
     pub(crate) active: bool,
     pub(crate) dependencies: Vec<DraftDependency>,
-    pub(crate) ports: Vec<(Span, u16)>,
+    /// What it takes of the ports of a machine.
+    pub(crate) ports: Vec<PortClaim>,
+    /// The network of a service that is no container.
     pub(crate) network: Option<(Span, String)>,
+    /// The networks that a container is in, sorted.
+    pub(crate) networks: Vec<Join>,
+    /// The name that a container must have on its engine.
+    pub(crate) container_name: Option<(Span, String)>,
     pub(crate) replace_triggered_by: Vec<(Span, String)>,
     pub(crate) renamed_from: Option<(Span, ServiceName)>,
     /// The service, its dependencies still empty; `None` when its backend is wrong.
     pub(crate) service: Option<Service>,
+}
+
+/// A network that a container is in.
+#[derive(Debug)]
+pub(crate) struct Join {
+    /// Where the network is named.
+    pub(crate) span: Span,
+    pub(crate) name: String,
+    pub(crate) aliases: Vec<String>,
+}
+
+/// Ports of a machine that only one service can have.
+#[derive(Debug, Clone)]
+pub(crate) struct PortClaim {
+    pub(crate) span: Span,
+    pub(crate) ports: RangeInclusive<u16>,
+    pub(crate) protocol: Protocol,
+    /// The machine's address; all of them where it is not given.
+    pub(crate) address: Option<IpAddr>,
+    /// The machine, by the address of its engine; `None` for this one.
+    pub(crate) machine: Option<String>,
+}
+
+impl PortClaim {
+    pub(crate) fn new(
+        span: Span,
+        ports: RangeInclusive<u16>,
+        protocol: Protocol,
+        address: Option<IpAddr>,
+        engine: Option<&str>,
+    ) -> Self {
+        let machine = engine.filter(|engine| !engine.starts_with("unix://")).map(str::to_owned);
+        Self { span, ports, protocol, address, machine }
+    }
+}
+
+/// The checks of a service, and what they say about it.
+#[derive(Default)]
+struct Checks {
+    list: Vec<HealthCheck>,
+    local_ports: Vec<(Span, u16)>,
+    engine: Option<EngineCheck>,
 }
 
 /// A dependency whose target is not looked up yet.
@@ -59,6 +116,7 @@ impl Lowering<'_> {
                 return None;
             }
         };
+        self.not_a_network(named.span, &named.name);
         let mut draft = Draft {
             name,
             span: named.span,
@@ -69,6 +127,8 @@ impl Lowering<'_> {
             dependencies: Vec::new(),
             ports: Vec::new(),
             network: None,
+            networks: Vec::new(),
+            container_name: None,
             replace_triggered_by: Vec::new(),
             renamed_from: None,
             service: None,
@@ -95,7 +155,10 @@ impl Lowering<'_> {
     fn renamed_from(&self, raw: &RawService) -> Option<(Span, ServiceName)> {
         let (span, text) = raw.renamed_from.as_ref().and_then(Field::located)?;
         match ServiceName::new(text) {
-            Ok(name) => Some((span, name)),
+            Ok(name) => {
+                self.not_a_network(span, text);
+                Some((span, name))
+            }
             Err(error) => {
                 let message = format!("`{}` cannot have been the name of a service: {error}", shorten(text));
                 self.report.push(Diagnostic::error("config::bad_name", message).at(span));
@@ -104,29 +167,51 @@ impl Lowering<'_> {
         }
     }
 
-    fn build(&self, raw: &RawService, lifecycle: Option<&RawLifecycle>, draft: &mut Draft) {
-        let (checks, check_ports) = self.checks(raw, draft);
-        let triggers = self.triggers(raw, draft.active);
-        let mut spec = raw.backend.get().and_then(|backend| match backend {
-            RawBackend::Process(raw) => self.process(raw, draft.kind, draft.active).map(Box::new).map(Spec::Process),
-            RawBackend::External(_) => Some(Spec::External(ExternalSpec {})),
-        });
-        match (raw.backend.get(), &mut spec) {
-            (Some(RawBackend::Process(raw)), Some(Spec::Process(spec))) => {
-                draft.ports = self.ports(raw, check_ports);
-                spec.ports = draft.ports.iter().map(|(_, port)| *port).collect();
-            }
-            (Some(RawBackend::External(_)), _) => self.external(raw, draft, &checks),
-            _ => {}
+    /// Services of these names are made for the networks.
+    fn not_a_network(&self, span: Span, name: &str) {
+        if name.starts_with(NETWORKS) {
+            let message =
+                format!("`{}` cannot be the name of a service: `{NETWORKS}` starts those of networks", shorten(name));
+            self.report.push(Diagnostic::error("config::bad_name", message).at(span).help("choose another name"));
         }
+    }
+
+    fn build(&self, raw: &RawService, lifecycle: Option<&RawLifecycle>, draft: &mut Draft) {
+        let backend = raw.backend.get().map(|backend| match backend {
+            RawBackend::Process(_) => BackendKind::Process,
+            RawBackend::Docker(_) => BackendKind::Docker,
+            RawBackend::External(_) => BackendKind::External,
+        });
+        let checks = self.checks(raw, backend, draft);
+        let triggers = self.triggers(raw, draft.active);
+        let replicas = self.replicas(raw, backend);
+        let spec = raw.backend.get().and_then(|backend| match backend {
+            RawBackend::Process(raw) => {
+                let mut spec = self.process(raw, draft.kind, draft.active)?;
+                let ports = self.ports(raw, checks.local_ports);
+                spec.ports = ports.iter().map(|(_, port)| *port).collect();
+                let claim = |(span, port)| PortClaim::new(span, port..=port, Protocol::Tcp, None, None);
+                draft.ports = ports.into_iter().map(claim).collect();
+                Some(Spec::Process(Box::new(spec)))
+            }
+            RawBackend::Docker(raw) => {
+                let mut spec = self.docker(raw, replicas.unwrap_or(1), draft)?;
+                spec.check = checks.engine;
+                Some(Spec::Docker(Box::new(spec)))
+            }
+            RawBackend::External(_) => {
+                self.external(raw, draft, &checks.list);
+                Some(Spec::External(ExternalSpec {}))
+            }
+        });
         let Some(spec) = spec else { return };
         draft.service = Some(Service {
             name: draft.name.clone(),
             kind: draft.kind.unwrap_or(Kind::Permanent),
             spec,
-            replicas: None,
+            replicas,
             dependencies: Vec::new(),
-            checks,
+            checks: checks.list,
             lifecycle: lowered_lifecycle(lifecycle),
             triggers,
             renamed_from: draft.renamed_from.as_ref().map(|(_, name)| name.clone()),
@@ -135,21 +220,39 @@ impl Lowering<'_> {
         });
     }
 
-    fn checks(&self, raw: &RawService, draft: &mut Draft) -> (Vec<HealthCheck>, Vec<(Span, u16)>) {
-        let Some(field) = &raw.health_check else { return Default::default() };
+    fn replicas(&self, raw: &RawService, backend: Option<BackendKind>) -> Option<u32> {
+        let field = raw.replicas.as_ref()?;
+        let count = self.in_range(Some(field), 1..=1000, 1);
+        if let Some(kind @ (BackendKind::Process | BackendKind::External)) = backend {
+            let message = format!("a service of the backend `{kind}` has no replicas");
+            self.error(field.span, message, "take the key away, or use `backend: {type: docker, ...}`");
+        }
+        field.get().map(|_| count)
+    }
+
+    fn checks(&self, raw: &RawService, backend: Option<BackendKind>, draft: &mut Draft) -> Checks {
+        let Some(field) = &raw.health_check else { return Checks::default() };
         let list = field.get().map_or(&[][..], |OneOrMany(list)| list);
-        draft.has_check = field.get().is_none() || !list.is_empty();
+        draft.has_check = field.get().is_none() || list.iter().any(|check| !check.get().is_some_and(turns_off));
         if draft.has_check && draft.kind == Some(Kind::Job) {
             let help = "a job passes its gate when it exits 0; take `health_check` away, or use `kind: permanent`";
             self.error(field.span, "a job has no health check", help);
         }
-        let lowered = list.iter().filter_map(Field::get).filter_map(|check| self.check(check, draft.active));
-        let (mut checks, mut ports) = (Vec::with_capacity(list.len()), Vec::new());
-        for check in lowered {
-            checks.push(check.check);
-            ports.extend(check.local_port);
+        let mut of_backend = list.iter().filter(|check| matches!(check.get(), Some(RawCheck::Backend(_))));
+        if let Some(first) = of_backend.next() {
+            for again in of_backend {
+                let problem = Diagnostic::error("config::duplicate", "a service has one check of `type: backend`");
+                let problem = problem.label(again.span, "again").label(first.span, "first");
+                self.report.push(problem.help("keep one of the two"));
+            }
         }
-        (checks, ports)
+        let mut checks = Checks::default();
+        for check in list.iter().filter_map(Field::get).filter_map(|check| self.check(check, backend, draft.active)) {
+            checks.list.extend(check.check);
+            checks.local_ports.extend(check.local_port);
+            checks.engine = checks.engine.or(check.engine);
+        }
+        checks
     }
 
     /// What a service that orch does not run cannot have.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ByteSize, Delay, Period, Signal};
+use super::{ByteSize, Delay, Period, RawDocker, Signal};
 use crate::config::field::{Entries, Field, RawText, Short};
 use crate::model::RestartMode;
 
@@ -14,6 +14,8 @@ use crate::model::RestartMode;
 pub(crate) enum RawBackend {
     /// A local process under a supervisor.
     Process(Box<RawProcess>),
+    /// A container of a Docker engine.
+    Docker(Box<RawDocker>),
     /// Something that orch does not run but waits for: its health checks are all there is to it.
     External(RawExternal),
 }

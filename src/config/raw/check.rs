@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Delay, Period};
-use crate::config::field::{Entries, Field, OneOrMany, RawText, Short};
+use crate::config::field::{Entries, Field, OneOrList, OneOrMany, RawText, Short};
 
 /// A field list with the keys that all checks have. Serde's `flatten` would lose the places, so the
 /// keys are written into each type.
@@ -131,7 +131,8 @@ check_types! {
     }
     /// A command.
     RawCommand {
-        /// The program: a path (relative to the file when it holds a `/`), or a bare name.
+        /// The program: a path (relative to the file when it holds a `/`), or a bare name. Of a container
+        /// it is the container's, and runs inside it.
         command: Field<RawText>,
         /// Its arguments; no shell is involved.
         #[serde(default)]
@@ -146,7 +147,13 @@ check_types! {
         path: Field<String>,
     }
     /// The backend's own notion of health.
-    RawBackendCheck {}
+    RawBackendCheck {
+        /// For a container, the check that the engine runs inside it: a text for the container's shell, or
+        /// a list of `CMD` and the words of a command, `CMD-SHELL` and a text, or `NONE` to turn the
+        /// image's check off. Default: the image's own check.
+        #[serde(default)]
+        test: Option<Field<OneOrList<RawText, RawText>>>,
+    }
 }
 
 /// What the body of an answer must be: one of the two.

@@ -2,6 +2,9 @@
 
 mod backend;
 mod check;
+mod docker;
+mod engine;
+mod port;
 mod scalar;
 mod service;
 
@@ -15,7 +18,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 pub(crate) use backend::{RawBackend, RawLog, RawProcess, RawRestart};
-pub(crate) use check::{RawBody, RawCheck};
+pub(crate) use check::{RawBackendCheck, RawBody, RawCheck};
+pub(crate) use docker::{RawDocker, RawJoin, RawMount, RawUlimit};
+pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
+pub(crate) use port::Ports;
 pub(crate) use scalar::{ByteSize, Delay, Period, Signal};
 pub(crate) use service::{RawDependency, RawLifecycle, RawService};
 
@@ -27,15 +33,22 @@ use crate::model::OnFailure;
 pub(crate) const PLANNED: &[Planned] = &[
     Planned {
         of: "RawBackend",
-        variants: &["docker", "ssh", "systemd", "package", "compose", "helm", "kubernetes"],
+        variants: &["ssh", "systemd", "package", "compose", "helm", "kubernetes"],
         message: "is a backend that is not available in this version of orch",
-        help: "use `process` for a local process, or `external` to wait for what something else runs",
+        help: "use `process` for a local process, `docker` for a container, or `external` to wait for what something else \
+               runs",
     },
     Planned {
         of: "Kind",
         variants: &["periodic"],
         message: "needs a backend with a timer, which is not available in this version of orch",
         help: "use `job` for what runs once and `permanent` for what runs until it is stopped",
+    },
+    Planned {
+        of: "RawMount",
+        variants: &["tmpfs", "npipe", "cluster", "image"],
+        message: "is not a kind of volume that orch knows",
+        help: "use `bind` or `volume`; a folder in memory stands under the key `tmpfs`",
     },
 ];
 
@@ -56,7 +69,8 @@ pub(crate) struct RawFile {
     /// They are read before everything else, since the rest is read with their values.
     #[schemars(with = "BTreeMap<String, RawVariable>")]
     pub(crate) variables: Option<IgnoredAny>,
-    /// Networks that services are in, by name. They are checked but not used yet.
+    /// Networks that services are in, by name. One of type `lan` that a container is in is made before the
+    /// container, belongs to the project and goes with it.
     pub(crate) networks: Option<Field<Entries<RawNetwork>>>,
     /// The services, by name: letters, digits, `_`, `-` and `.`, at most 63.
     pub(crate) services: Option<Field<Entries<RawService>>>,
@@ -106,8 +120,9 @@ pub(crate) enum RawNetwork {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawLan {
-    /// The subnet, an address and a prefix length: `192.168.1.0/24`.
-    pub(crate) subnet: Field<String>,
+    /// The subnet, an address and a prefix length: `192.168.1.0/24`. Default: the engine chooses one.
+    #[serde(default)]
+    pub(crate) subnet: Option<Field<String>>,
 }
 
 /// A WireGuard network.

@@ -5,8 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::json_schema;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Visitor};
+use serde::de::Visitor;
 
 use crate::config::diagnostic::shorten;
 use crate::config::field::schema;
@@ -49,7 +48,7 @@ impl FromStr for Period {
 }
 
 /// Reads a bare number as seconds and anything else as `1h 30m`, `5m`, `300ms`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let too_long = || format!("the duration `{}` is longer than a year", shorten(text));
     let negative = || format!("the duration `{}` is negative", shorten(text));
@@ -104,7 +103,7 @@ impl FromStr for Signal {
     }
 }
 
-struct FromText<T>(std::marker::PhantomData<T>);
+pub(super) struct FromText<T>(pub(super) std::marker::PhantomData<T>);
 
 impl<T: FromStr<Err = String>> Visitor<'_> for FromText<T> {
     type Value = T;
@@ -120,13 +119,16 @@ impl<T: FromStr<Err = String>> Visitor<'_> for FromText<T> {
 
 macro_rules! from_text {
     ($($type:ty),*) => {$(
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(FromText(std::marker::PhantomData)).map_err(D::Error::custom)
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let visitor = crate::config::raw::scalar::FromText(std::marker::PhantomData);
+                deserializer.deserialize_str(visitor).map_err(serde::de::Error::custom)
             }
         }
     )*};
 }
+
+pub(super) use from_text;
 
 from_text!(Delay, Period, ByteSize, Signal);
 

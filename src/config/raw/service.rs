@@ -49,6 +49,10 @@ pub(crate) struct RawService {
     /// duration. Default: 300 ms.
     #[serde(default)]
     pub(crate) settle: Option<Field<Delay>>,
+    /// How many copies run, 1 to 1000; only containers have replicas. Each has a port of its own of a
+    /// range of host ports. Default: one copy without a number.
+    #[serde(default)]
+    pub(crate) replicas: Option<Field<u32>>,
     /// The network that it is in.
     #[serde(default)]
     pub(crate) network: Option<Field<String>>,
@@ -75,6 +79,7 @@ pub(crate) struct RawLifecycle {
     pub(crate) ignore_changes: Option<Field<Vec<Field<String>>>>,
     /// Services whose replace or restart replaces this one.
     pub(crate) replace_triggered_by: Option<Field<Vec<Field<String>>>>,
-    /// A replace brings the new one up before the old one goes. Default: false.
+    /// Whether a replace brings the new one up, behind its gate, before the old one goes. Default: true for
+    /// a container that shares no host port, volume or name with the old one, else false.
     pub(crate) create_before_destroy: Option<Field<bool>>,
 }

@@ -15,7 +15,8 @@ use bollard::models::{
 };
 
 use super::DockerSettings;
-use super::matching::{repository, tag};
+use super::local::LocalImage;
+use super::reference::Reference;
 use crate::model::{DockerSpec, ServiceName, Text};
 
 pub(super) use places::{FOREIGN_NETWORK, subnet_of};
@@ -99,24 +100,21 @@ impl<'a> Inverse<'a> {
 
     fn reference(&self, same_image: bool) -> String {
         let made_from = self.config.image.as_deref().unwrap_or_default();
-        let same_name = repository(made_from) == repository(&self.wanted.image)
-            && tag(made_from).is_some_and(|found| tag(&self.wanted.image) == Some(found));
+        let wanted = Reference::parse(&self.wanted.image);
+        let same_name = wanted.is_ok() && wanted == Reference::parse(made_from);
         if same_image || same_name { self.wanted.image.clone() } else { made_from.to_owned() }
     }
 }
 
-/// What a container's image stands for, in the words of `wanted` where it is the same image: its
-/// digest in the registry that the file names, in any other registry, or its id.
-pub(super) fn pin(wanted: Option<&str>, reference: &str, id: &str, image: Option<&ImageInspect>) -> String {
-    let all = image.and_then(|image| image.repo_digests.as_deref()).unwrap_or_default();
-    let digests: Vec<(&str, &str)> = all.iter().filter_map(|text| text.split_once('@')).collect();
-    if let Some(wanted) = wanted
-        && (wanted == id || digests.iter().any(|(_, digest)| *digest == wanted))
-    {
-        return wanted.to_owned();
+/// What a container's image is pinned by: as it is wanted where that is the same image, else by the
+/// digest in the registry of the wanted name, or by its id.
+pub(super) fn pin(wanted: Option<&str>, reference: &str, id: &str, image: Option<&LocalImage>) -> String {
+    let Some(image) = image else { return id.to_owned() };
+    match (wanted, Reference::parse(reference)) {
+        (Some(wanted), _) if image.is(wanted) => wanted.to_owned(),
+        (_, Ok(reference)) => image.pin(&reference).to_owned(),
+        (_, Err(_)) => id.to_owned(),
     }
-    let own = digests.iter().find(|(name, _)| repository(name) == repository(reference));
-    own.or(digests.first()).map_or(id, |(_, digest)| digest).to_owned()
 }
 
 /// What a container has that a file cannot say, so that a new container would not have it.

@@ -1,0 +1,5 @@
+//! Containers on a real Docker engine.
+
+mod inside;
+mod lifecycle;
+mod smoke;

@@ -1,7 +1,7 @@
 """Containers for `peers`: a tree of them, as orch and Compose are told, and as bare calls of the engine.
 
-Container i depends on container (i - 1) // 3. Each is busybox's httpd as process 1, which ignores
-SIGTERM: it takes the whole second that it is given to stop, whoever stops it.
+Container i depends on container (i - 1) // 3. Each is busybox's httpd. As process 1 it ignores SIGTERM and
+takes the whole second that it is given to stop, whoever stops it; below an init process it ends at once.
 """
 
 import contextlib
@@ -111,7 +111,7 @@ def image(engine):
 
 # ---------------------------------------------------------------- what the peers are told
 
-def orch_file(folder, count, first_port, check):
+def orch_file(folder, count, first_port, init, check):
     """The tree for orch; `check` writes the health check for a port."""
     folder.mkdir(parents=True)
     with open(folder / "orch.yaml", "w") as out:
@@ -121,12 +121,12 @@ def orch_file(folder, count, first_port, check):
         for index in range(count):
             out.write(f"  c{index:02}:\n    backend:\n      type: docker\n      image: {IMAGE}\n"
                       f'      ports: ["127.0.0.1:{first_port + index}:80"]\n      networks: [lan]\n'
-                      f"      stop_timeout: 1s\n    health_check: {check(first_port + index)}\n")
+                      f"      init: {str(init).lower()}\n      stop_timeout: 1s\n    health_check: {check(first_port + index)}\n")
             if parent(index) is not None:
                 out.write(f"    dependencies: [c{parent(index):02}]\n")
 
 
-def compose_file(folder, count, first_port):
+def compose_file(folder, count, first_port, init):
     """The same tree for Compose."""
     folder.mkdir(parents=True)
     services = {}
@@ -135,6 +135,7 @@ def compose_file(folder, count, first_port):
             "image": IMAGE,
             "ports": [f"127.0.0.1:{first_port + index}:80"],
             "restart": "unless-stopped",
+            "init": init,
             "stop_grace_period": "1s",
             "healthcheck": {"test": ["CMD", *TEST], "interval": "1s"},
         }
@@ -148,8 +149,8 @@ def compose_file(folder, count, first_port):
 class Floor:
     """The calls that no tool can do without, in the same order and as much at once."""
 
-    def __init__(self, engine, count, first_port, healthy):
-        self.engine, self.count, self.first_port, self.healthy = engine, count, first_port, healthy
+    def __init__(self, engine, count, first_port, init, healthy):
+        self.engine, self.count, self.first_port, self.init, self.healthy = engine, count, first_port, init, healthy
 
     def each(self, work):
         """Runs `work(index)` for all of them, each in a thread of its own."""
@@ -188,6 +189,7 @@ class Floor:
                     "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(self.first_port + index)}]},
                     "NetworkMode": network,
                     "RestartPolicy": {"Name": "unless-stopped"},
+                    "Init": self.init,
                 },
             }
             if self.healthy:

@@ -130,6 +130,7 @@ impl Containers {
         let example = root().join("examples/docker");
         let definition = std::fs::read_to_string(example.join("orch.yaml")).unwrap();
         let definition = definition.replace("project: docker-example", &format!("project: {project}"));
+        #[expect(clippy::disallowed_methods, reason = "the test writes the example as a user does")]
         std::fs::write(folder.path().join("orch.yaml"), definition).unwrap();
         std::fs::copy(example.join("watch"), folder.path().join("watch")).unwrap();
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();

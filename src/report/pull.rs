@@ -114,8 +114,8 @@ impl Pull {
 
     /// What is said of it once it is over; `None` when it broke off, which the step's end tells.
     pub(super) fn ended(&self, now: Timestamp) -> Option<String> {
-        let all = self.layers.iter().all(|layer| layer.stage.is_done());
-        if !self.complete && !(all && !self.layers.is_empty()) {
+        let all = !self.layers.is_empty() && self.layers.iter().all(|layer| layer.stage.is_done());
+        if !self.complete && !all {
             return None;
         }
         let took = u64::try_from(now.as_millisecond() - self.began.as_millisecond()).unwrap_or(0);

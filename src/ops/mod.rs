@@ -3,6 +3,7 @@
 //! Operations take data and give data. They say nothing to a terminal: that is the business of
 //! `report`, which `cli` connects with them.
 
+mod adopt;
 mod apply;
 mod error;
 mod exec;
@@ -22,6 +23,7 @@ mod schema;
 mod status;
 
 pub use crate::backend::{ExecRequest, LogLine, LogQuery, Terminal};
+pub use adopt::{AdoptTarget, Adopting, prepare_adoption};
 pub use apply::{LockOptions, Prepared, prepare, prepare_saved};
 pub use error::OpError;
 pub use exec::Inside;

@@ -3,6 +3,7 @@
 //! Views are functions from plain data to text; [`Output`] alone knows the terminal. What comes from
 //! a file, a log or a probe is escaped on its way out, so that nothing in it can pose as ours.
 
+mod adopt;
 mod fanout;
 mod graph;
 mod history;
@@ -27,6 +28,7 @@ mod time;
 #[cfg(test)]
 mod testing;
 
+pub use adopt::{adoption, adoption_notices};
 pub use fanout::{Sink, drive, spawn};
 pub use graph::{GraphNode, graph_dot, graph_mermaid, graph_text};
 pub use history::history;

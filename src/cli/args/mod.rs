@@ -10,14 +10,14 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-pub use change::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
+pub use change::{AdoptArgs, ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
 pub use look::{
     CompletionsArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs,
     StatusArgs, UnlockArgs, ValidateArgs,
 };
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
 pub use state::{StateArgs, StateCommand};
-pub use values::{Since, VarArg};
+pub use values::{Since, TargetArg, VarArg};
 
 use crate::report::{ColorChoice, Verbosity};
 
@@ -103,6 +103,8 @@ pub enum Verb {
     Apply(ApplyArgs),
     /// Take everything down, dependents first.
     Destroy(DestroyArgs),
+    /// Take over containers that run already, as they are, without a restart.
+    Adopt(AdoptArgs),
     /// Show what runs, since when, and how healthy it is.
     Status(StatusArgs),
     /// Print the log of a service.
@@ -148,6 +150,7 @@ impl Verb {
             Self::Plan(args) => &args.source,
             Self::Apply(args) => &args.source,
             Self::Destroy(args) => &args.source,
+            Self::Adopt(args) => &args.source,
             Self::Status(args) => &args.source,
             Self::Exec(args) => &args.source,
             Self::Show(args) => &args.source,

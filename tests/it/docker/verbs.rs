@@ -109,7 +109,8 @@ fn a_terminal_is_passed_through_and_left_as_it_was() {
     let mut ended = on_terminal(
         &shop,
         "stty cols 120 rows 30; stty -g > before
-         $ORCH exec web -- sh -c 'test -t 0 && echo a terminal; busybox stty size; exit 9'
+         $ORCH exec web -- sh -c 'test -t 0 && echo a terminal
+           until busybox stty size 2>&1 | busybox grep -e ^30.120; do sleep 0.02; done; exit 9'
          echo code $?; stty -g > after
          $ORCH exec -T web -- sh -c 'test -t 1 || echo no terminal'",
     );

@@ -56,7 +56,8 @@ impl Project {
         self
     }
 
-    pub(super) fn set_env(&mut self, name: &str, value: &str) {
+    /// The same for a project that is part of something.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 

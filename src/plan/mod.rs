@@ -1,6 +1,7 @@
 //! Actions, diff, planner, checker and plan file: a pure function and plain data.
 
 mod action;
+mod adopt;
 mod check;
 mod decide;
 mod diff;
@@ -17,7 +18,9 @@ mod verbs;
 mod tests;
 
 pub use action::{Action, Reason, ReplaceOrder};
+pub use adopt::{Adoptable, Adoption, Disputed, plan_adoption};
 pub use check::check;
+pub use diff::changes;
 pub use error::PlanError;
 pub use file::{PlanFile, PlanFileError};
 pub use input::{PlanInput, Request};

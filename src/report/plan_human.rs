@@ -6,7 +6,7 @@ use super::plan_change::{Shown, cut_around, first_difference};
 use super::plan_facts::{self, Expected, disruption_sentence, drift_sentence, plan_sentence, waves};
 use super::text::{escape, width};
 use super::{Look, Paint};
-use crate::plan::{Action, Change, Plan, Step};
+use crate::plan::{Action, Change, Plan, ReplaceOrder, Step};
 
 /// Columns before a field.
 const FIELD_INDENT: usize = 6;
@@ -40,6 +40,15 @@ pub fn plan_human(plan: &Plan, look: Look) -> String {
     let _ = writeln!(view.text, "{}", look.paint(Paint::Bold, plan_sentence(plan)));
     if let Some(expected) = Expected::of(plan) {
         let _ = writeln!(view.text, "{}", expected.sentence());
+    }
+    view.text
+}
+
+/// Fields that change, as a plan has them below a step.
+pub(super) fn field_changes(changes: &[Change], look: Look) -> String {
+    let mut view = View { text: String::new(), look };
+    for change in changes {
+        view.change(Action::Replace { order: ReplaceOrder::DestroyBeforeCreate }, change);
     }
     view.text
 }

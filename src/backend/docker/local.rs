@@ -30,7 +30,8 @@ impl LocalImage {
         }
     }
 
-    fn read(found: ImageInspect) -> Self {
+    /// Reads what the engine says of an image.
+    pub(super) fn read(found: ImageInspect) -> Self {
         let digest = |known: &String| {
             let known = Reference::parse(known).ok()?;
             Some((known.repository(), known.digest?))

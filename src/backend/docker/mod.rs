@@ -15,9 +15,11 @@ mod drift;
 mod error;
 mod flight;
 mod inside;
+mod inverse;
 mod labels;
 mod local;
 mod logs;
+mod matching;
 mod network;
 mod object;
 mod observe;
@@ -40,7 +42,8 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::StreamExt;
 
 use super::{
-    Answer, BackendError, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator, PinAnswers,
+    Answer, BackendError, Candidates, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator,
+    PinAnswers,
 };
 use crate::model::{
     Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
@@ -129,13 +132,21 @@ impl DockerBackend {
         let site = Site { engine: &engine, settings: &self.settings };
         let (containers, networks) =
             tokio::try_join!(self.containers(&engine, true), network::list(&engine, &self.settings))?;
+        // What was taken over carries no labels.
+        let known = |kind: ObjectKind| {
+            let known = self.settings.known.keys().filter_map(Object::parse);
+            known.filter(move |object| object.host.as_deref() == host && object.kind == kind).map(|object| object.id)
+        };
+        let listed: BTreeSet<&str> = networks.iter().filter_map(|network| network.id.as_deref()).collect();
+        let unlisted: Vec<String> = known(ObjectKind::Network).filter(|id| !listed.contains(id.as_str())).collect();
         let mut objects: Vec<ObservedObject> =
             networks.iter().filter_map(|found| observe::network(&self.settings, host, found)).collect();
+        for id in unlisted {
+            let found = network::inspect(&engine, &id).await?;
+            objects.extend(found.and_then(|found| observe::network(&self.settings, host, &found)));
+        }
         let mut ids: BTreeSet<String> = containers.into_iter().filter_map(|container| container.id).collect();
-        // What was taken over carries no labels.
-        let known = self.settings.known.keys().filter_map(Object::parse);
-        let known = known.filter(|object| object.host.as_deref() == host && object.kind == ObjectKind::Container);
-        ids.extend(known.map(|object| object.id));
+        ids.extend(known(ObjectKind::Container));
         let mut inspected =
             futures_util::stream::iter(ids).map(|id| async move { site.inspect(&id).await }).buffer_unordered(AT_ONCE);
         let mut by_image: BTreeMap<String, Vec<ObservedObject>> = BTreeMap::new();
@@ -178,6 +189,14 @@ impl Observer for DockerBackend {
             found.extend(site.conflicts(&instances, &all, local).await?);
         }
         Ok(found)
+    }
+
+    async fn candidates(
+        &self,
+        instances: &[&Instance],
+        named: &BTreeMap<Address, String>,
+    ) -> Result<Candidates, BackendError> {
+        self.adoptable(instances, named).await
     }
 
     async fn inspect(&self, id: &ObjectId) -> Result<Option<ObservedObject>, BackendError> {

@@ -192,6 +192,7 @@ impl fmt::Display for Origin {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write what the `docker` command writes")]
 mod tests {
     use std::fs;
 

@@ -121,6 +121,7 @@ fn sent(credential: DockerCredential, server: String) -> DockerCredentials {
 pub(super) type SharedLogins = Arc<Logins>;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write what the `docker` command writes")]
 mod tests {
     use super::*;
 

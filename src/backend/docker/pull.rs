@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn line(id: &str, status: &str, current: i64) -> CreateImageInfo {
-        let detail = ProgressDetail { current: Some(current), total: Some(100), ..ProgressDetail::default() };
+        let detail = ProgressDetail { current: Some(current), total: Some(100) };
         CreateImageInfo {
             id: (!id.is_empty()).then(|| id.to_owned()),
             status: Some(status.to_owned()),

@@ -106,7 +106,7 @@ impl SshConnector {
         // A host that is not known is refused, since nobody is there to be asked.
         builder.known_hosts_check(KnownHosts::Strict).connect_timeout(CONNECT).server_alive_interval(ALIVE);
         builder.control_persist(ControlPersist::IdleFor(IDLE));
-        let session = Arc::new(builder.connect(&self.0.destination).await.map_err(SshError)?);
+        let session = Arc::new(builder.connect(format!("ssh://{}", self.0.destination)).await.map_err(SshError)?);
         let channels = Arc::new(Semaphore::new(CHANNELS));
         let channel = channels.clone().try_acquire_owned().map_err(|_| SshError(openssh::Error::Disconnected))?;
         masters.push(Master { session: session.clone(), channels });
@@ -130,7 +130,8 @@ impl fmt::Display for SshError {
         write!(f, "{}", self.0)?;
         let mut cause = std::error::Error::source(&self.0);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            // What `ssh` says can be several lines.
+            write!(f, ": {}", error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "))?;
             cause = error.source();
         }
         Ok(())

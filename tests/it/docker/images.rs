@@ -285,10 +285,14 @@ fn a_credential_helper_is_asked_and_its_secret_goes_nowhere_else() {
     std::fs::write(folder.path().join("config.json"), r#"{"credsStore": "orch-test"}"#).unwrap();
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
     let yaml = format!("services:\n  web:\n    backend: {{type: docker, image: \"{name}\", pull_policy: always}}\n");
-    let shop = Deployment::new(&yaml).env("PATH", &path).env("DOCKER_CONFIG", folder.path().to_str().unwrap());
-    shop.plans(&[], &["web create"]);
+    let shop = Deployment::new(&yaml);
+    let mut apply = shop.command(&["apply", "--auto-approve"]);
+    let applied = apply.env("PATH", &path).env("DOCKER_CONFIG", folder.path()).output().unwrap();
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
     assert_eq!(std::fs::read_to_string(&asked).unwrap(), format!("get\n{server}"));
-    shop.orch(&["apply", "--auto-approve"]).ok();
+    for said in [&applied.stdout, &applied.stderr] {
+        assert!(!String::from_utf8_lossy(said).contains(PASSWORD));
+    }
     assert_eq!(shop.containers().len(), 1);
     for (file, text) in files_below(shop.outer()) {
         assert!(!String::from_utf8_lossy(&text).contains(PASSWORD), "{}", file.display());

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::model::{
-    Address, BackendKind, Conflict, Field, Instance, ObjectId, ObservedObject, OpId, Pins, Service, ServiceName,
+    Address, BackendKind, Conflict, Instance, ObjectId, ObservedObject, OpId, Pins, Service, ServiceName, Spec,
 };
 
 /// Looks at what a backend runs and changes nothing.
@@ -56,13 +56,18 @@ pub trait Observer: Send + Sync {
         PinAnswers::new()
     }
 
-    /// What runs without being orch's and could be one of these instances, none of which is up:
-    /// for `orch adopt`. In the order of the instances, the best match first.
+    /// What runs without being orch's and could be one of these instances, none of which has an object
+    /// of orch's: for `orch adopt`. `named` says which object is to be which instance, in the backend's
+    /// words; the others get the best match that there is.
     ///
     /// # Errors
-    /// When the backend cannot be asked.
-    async fn candidates(&self, _instances: &[&Instance]) -> Result<Vec<Candidate>, BackendError> {
-        Ok(Vec::new())
+    /// When the backend cannot be asked, or what `named` names is not there, does not run, or is orch's.
+    async fn candidates(
+        &self,
+        _instances: &[&Instance],
+        _named: &BTreeMap<Address, String>,
+    ) -> Result<Candidates, BackendError> {
+        Ok(Candidates::default())
     }
 
     /// Runs a command where an object runs, inside its container say, and waits for it: for probes,
@@ -149,6 +154,15 @@ pub struct OpContext {
 /// What the image of each service stands for, or why that is not known.
 pub type PinAnswers = BTreeMap<ServiceName, Result<String, BackendError>>;
 
+/// What runs without being orch's and could be instances.
+#[derive(Debug, Clone, Default)]
+pub struct Candidates {
+    /// At most one for each instance.
+    pub found: Vec<Candidate>,
+    /// Instances that several could be, or that share what could be either.
+    pub unclear: Vec<Unclear>,
+}
+
 /// Something that runs without being orch's and could be an instance.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -158,10 +172,27 @@ pub struct Candidate {
     pub matched_by: String,
     /// What the backend calls it, for a person.
     pub name: String,
-    /// The object, as it would be observed once it is recorded. Its revision is that of `fields`.
-    pub object: ObservedObject,
-    /// What it runs as, in the fields of the instance; where one is as the file wants it, it is equal.
-    pub fields: Vec<Field>,
+    /// What the backend calls it.
+    pub id: ObjectId,
+    /// Which incarnation runs, as in [`ObservedObject::incarnation`].
+    pub incarnation: Option<String>,
+    /// What it runs as, in the words of the file where it is as the file wants it.
+    pub spec: Spec,
+    /// What its image stands for, where it has one.
+    pub pin: Option<String>,
+    /// What it has that a file cannot say, by name.
+    pub beyond: Vec<String>,
+}
+
+/// An instance that several could be, or that shares what could be either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unclear {
+    /// The instance.
+    pub address: Address,
+    /// What they are matched by.
+    pub matched_by: String,
+    /// What the backend calls them, for a person.
+    pub names: Vec<String>,
 }
 
 /// Why a backend could not do what it was asked. The message says what it was doing to what; the

@@ -9,8 +9,8 @@ use super::session::Session;
 use super::signals;
 use crate::event::{EventSink, RunOutcome};
 use crate::execute::Signal;
-use crate::ops::{OpError, Prepared};
-use crate::report::{self, Ndjson, Sink, Verbosity, plan_human};
+use crate::ops::{Adopting, OpError, Prepared};
+use crate::report::{self, Ndjson, Sink, Verbosity, adoption, adoption_notices, plan_human};
 use crate::state::LockHolder;
 use crate::sys;
 
@@ -52,7 +52,7 @@ pub(super) async fn run(
     }
     if approval == Approval::Ask {
         let answer = tokio::select! {
-            answer = ask(session) => answer?,
+            answer = ask(session, "Apply these changes?") => answer?,
             _ = signals.recv() => Answer::Interrupted,
         };
         match answer {
@@ -68,6 +68,50 @@ pub(super) async fn run(
         }
     }
     execute(session, prepared, json, signals).await
+}
+
+/// Shows what was found to take over, has it approved, and records it.
+pub(super) async fn adopt(
+    session: &mut Session,
+    adopting: Adopting<'_>,
+    approval: Approval,
+    json: bool,
+) -> Result<Exit, OpError> {
+    let nothing = adopting.adoption.found.is_empty();
+    let notices = if json { adoption_notices(&adopting.adoption) } else { Vec::new() };
+    if !json && (session.verbosity > Verbosity::Quiet || nothing || approval == Approval::Ask) {
+        for notice in adopting.prepared().notices().into_iter().filter(|_| nothing || approval == Approval::Ask) {
+            tell(session, &format!("Warning: {notice}."))?;
+        }
+        print(session, &adoption(&adopting.adoption, session.output.look))?;
+    }
+    if nothing {
+        if json {
+            let (events, receiver) = EventSink::channel();
+            adopting.into_prepared(notices).tell_nothing_to_do(&events);
+            report::drive(receiver, sys::now, vec![session.output.sink(json, session.verbosity, sys::now)]).await;
+        }
+        return Ok(Exit::Done);
+    }
+    let mut signals = signals::listen().map_err(OpError::io("listen for", "signals"))?;
+    if approval == Approval::Ask {
+        let answer = tokio::select! {
+            answer = ask(session, "Record these as orch's own?") => answer?,
+            _ = signals.recv() => Answer::Interrupted,
+        };
+        match answer {
+            Answer::Yes => adopting.check_still_true().await?,
+            Answer::No => {
+                tell(session, "Nothing was changed.")?;
+                return Ok(Exit::Error);
+            }
+            Answer::Interrupted => {
+                tell(session, "\nInterrupted. Nothing was changed.")?;
+                return Ok(Exit::Interrupted);
+            }
+        }
+    }
+    execute(session, adopting.into_prepared(notices), json, signals).await
 }
 
 async fn execute(
@@ -102,8 +146,8 @@ enum Answer {
 
 /// Asks for `yes`; anything else is no. The terminal is read by a thread of its own, so that Ctrl-C
 /// is heard while it waits.
-async fn ask(session: &mut Session) -> Result<Answer, OpError> {
-    print(session, "\nApply these changes? Only `yes` is taken as yes: ")?;
+async fn ask(session: &mut Session, question: &str) -> Result<Answer, OpError> {
+    print(session, &format!("\n{question} Only `yes` is taken as yes: "))?;
     let read = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer).map(|_| answer)

@@ -10,7 +10,7 @@ mod once;
 mod probe;
 mod wait;
 
-pub use gate::{Decision, Gate, GatePolicy, Look};
+pub use gate::{Decision, Gate, GateCheck, GatePolicy, Look};
 pub use once::{check_many, check_once, check_settled};
 pub use probe::{ProbeAnswer, ProbeEnv};
 pub use wait::{GateMissed, GatePassed, ProbeReport, gate};

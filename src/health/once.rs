@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Target;
 use super::in_flight::InFlight;
 use super::probe::{ProbeAnswer, ProbeEnv, Prober, ServiceProber};
-use crate::model::{Health, Instance, Probe};
+use crate::model::{Health, Instance};
 
 /// How many instances are probed at a time.
 const AT_A_TIME: usize = 64;
@@ -15,23 +16,22 @@ const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_m
 
 /// Probes the checks of an instance once, all at the same time; `None` when it has none.
 ///
-/// One answer is all there is: `retries`, `start_period` and `success_threshold` are for gates. A
-/// check of type `backend` is left out: whoever observes has the answer, it is the object's state.
-pub async fn check_once(instance: &Instance, env: &ProbeEnv) -> Option<Health> {
-    let prober = ServiceProber { service: &instance.service, target: None, env };
-    let checks = instance.service.checks.iter().enumerate().filter(|(_, check)| check.probe != Probe::Backend);
-    probe_all(checks.map(|(index, _)| index), &prober).await
+/// One answer is all there is: `retries`, `start_period` and `success_threshold` are for gates. The
+/// target is the object that is up, for the checks that ask its backend or run inside it.
+pub async fn check_once(instance: &Instance, target: Target<'_>, env: &ProbeEnv) -> Option<Health> {
+    let prober = ServiceProber { service: &instance.service, target, env };
+    probe_all(0..instance.service.checks.len(), &prober).await
 }
 
 /// Probes the checks of many instances once, a bounded number of them at a time. The answers are in
 /// the order of the instances.
-pub async fn check_many(instances: &[&Instance], env: &ProbeEnv) -> Vec<Option<Health>> {
+pub async fn check_many(instances: &[(&Instance, Target<'_>)], env: &ProbeEnv) -> Vec<Option<Health>> {
     let mut waiting = instances.iter().enumerate();
     let mut in_flight = InFlight::new();
     let mut found = vec![None; instances.len()];
     loop {
-        for (index, instance) in waiting.by_ref().take(AT_A_TIME - in_flight.len()) {
-            in_flight.push(async move { (index, check_once(instance, env).await) });
+        for (index, (instance, target)) in waiting.by_ref().take(AT_A_TIME - in_flight.len()) {
+            in_flight.push(async move { (index, check_once(instance, *target, env).await) });
         }
         if in_flight.len() == 0 {
             return found;
@@ -43,7 +43,7 @@ pub async fn check_many(instances: &[&Instance], env: &ProbeEnv) -> Vec<Option<H
 
 /// Probes the checks of many instances; one that fails is asked again, twice, before it counts as
 /// unhealthy. A plan restarts what is unhealthy, and one answer that got lost is no reason for that.
-pub async fn check_settled(instances: &[&Instance], env: &ProbeEnv) -> Vec<Option<Health>> {
+pub async fn check_settled(instances: &[(&Instance, Target<'_>)], env: &ProbeEnv) -> Vec<Option<Health>> {
     let mut found = check_many(instances, env).await;
     for wait in AGAIN_AFTER {
         let failed = |index: &usize| found[*index].as_ref().is_some_and(|health| !health.healthy);
@@ -52,7 +52,7 @@ pub async fn check_settled(instances: &[&Instance], env: &ProbeEnv) -> Vec<Optio
             break;
         }
         tokio::time::sleep(wait).await;
-        let again: Vec<&Instance> = doubted.iter().map(|index| instances[*index]).collect();
+        let again: Vec<_> = doubted.iter().map(|index| instances[*index]).collect();
         for (index, health) in doubted.into_iter().zip(check_many(&again, env).await) {
             found[index] = health;
         }

@@ -107,6 +107,17 @@ name_type! {
     /// The name of a service in the file: `[A-Za-z0-9][A-Za-z0-9_.-]*`, at most 63 bytes.
     ServiceName
 }
+/// What the names of services begin with that stand for a network of the file.
+pub const NETWORK_PREFIX: &str = "networks.";
+
+impl ServiceName {
+    /// Whether it stands for a network of the file rather than for a service of it.
+    #[must_use]
+    pub fn is_network(&self) -> bool {
+        self.as_str().starts_with(NETWORK_PREFIX)
+    }
+}
+
 name_type! {
     /// The name of a project; the same rules as for a service.
     ProjectName

@@ -11,7 +11,7 @@ mod service;
 mod spec;
 mod text;
 
-pub use address::{Address, AddressError, InstanceKey, ProjectName, ServiceName};
+pub use address::{Address, AddressError, InstanceKey, NETWORK_PREFIX, ProjectName, ServiceName};
 pub use desired::{Desired, IMAGE_PIN, Input, InputKind, Instance, OnFailure, Pins, Settings, Source, effect_of};
 pub use digest::{ContentDigest, Digest, DigestKey};
 pub use field::{Effect, Field, FieldValue};

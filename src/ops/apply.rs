@@ -16,9 +16,9 @@ use super::plan::{PlanOptions, Planned, check_key, plan_from};
 use super::{OpError, Project, saved};
 use crate::event::{EventSink, RunOutcome, What};
 use crate::execute::{self, RunReport, Signal, Work};
-use crate::model::{Digest, DigestKey, RunId};
+use crate::model::{Address, Digest, DigestKey, RunId};
 use crate::plan::{Plan, PlanFile};
-use crate::state::{LockHolder, LockRequest, Locked, RunHeader, RunRecord};
+use crate::state::{LockHolder, LockRequest, Locked, Record, RunHeader, RunRecord};
 use crate::sys::{self, Durability};
 
 /// How the lock is taken.
@@ -39,6 +39,8 @@ pub struct Prepared<'p> {
     run: RunId,
     /// The saved plan that is applied, and how many steps it has in all.
     saved: Option<(Digest, usize)>,
+    /// What else the user should know.
+    notices: Vec<String>,
 }
 
 /// Takes the lock and makes a plan.
@@ -75,7 +77,7 @@ pub async fn prepare_saved<'p>(
 }
 
 /// The lock, and the key that the records under it were digested with.
-fn lock_and_key(
+pub(super) fn lock_and_key(
     project: &Project,
     lock: &LockOptions,
     on_wait: impl FnMut(Option<&LockHolder>),
@@ -103,7 +105,28 @@ impl<'p> Prepared<'p> {
         saved: Option<(Digest, usize)>,
     ) -> Result<Self, OpError> {
         let run = RunId::generate(project.now())?;
-        Ok(Self { project, locked, planned, verb: lock.doing.clone(), run, saved })
+        Ok(Self { project, locked, planned, verb: lock.doing.clone(), run, saved, notices: Vec::new() })
+    }
+
+    /// A run that only records what runs: the steps write what `records` says of them, and the
+    /// backends know of it while they do.
+    pub(super) fn adopting(
+        project: &'p Project,
+        locked: Locked,
+        planned: Planned,
+        lock: &LockOptions,
+        records: impl FnOnce(&RunId) -> Vec<(Address, Record)>,
+    ) -> Result<Self, OpError> {
+        let mut prepared = Self::new(project, locked, planned, lock, None)?;
+        let records = records(&prepared.run);
+        prepared.planned.state.records.extend(records);
+        Ok(prepared)
+    }
+
+    /// The same with more that the user should know.
+    pub(super) fn with_notices(mut self, notices: Vec<String>) -> Self {
+        self.notices.extend(notices);
+        self
     }
 
     /// The plan.
@@ -120,7 +143,7 @@ impl<'p> Prepared<'p> {
             .locked
             .recovered()
             .map(|run| format!("run {run} was interrupted: this plan goes on from what it left"));
-        taken.into_iter().chain(recovered).collect()
+        taken.into_iter().chain(recovered).chain(self.notices.iter().cloned()).collect()
     }
 
     /// The folder that keeps the record of this run.
@@ -144,6 +167,9 @@ impl<'p> Prepared<'p> {
     pub fn tell_nothing_to_do(&self, events: &EventSink) {
         let Self { run, planned, .. } = self;
         events.emit(execute::run_started(run, &planned.plan));
+        for message in self.notices.iter().cloned() {
+            events.emit(What::Warning { address: None, message });
+        }
         let outcome = RunOutcome::Succeeded;
         events.emit(What::RunFinished {
             run: run.clone(),
@@ -178,7 +204,7 @@ impl<'p> Prepared<'p> {
     ) -> Result<RunReport, OpError> {
         let folder = self.run_folder()?;
         let notices = self.notices();
-        let Self { project, locked, planned, verb, run, saved } = self;
+        let Self { project, locked, planned, verb, run, saved, notices: _ } = self;
         let Planned { plan, instances, state } = planned;
         let runs = project.store.runs();
         keep_plan(&folder, &plan)?;

@@ -3,11 +3,15 @@
 //! Operations take data and give data. They say nothing to a terminal: that is the business of
 //! `report`, which `cli` connects with them.
 
+mod adopt;
 mod apply;
 mod error;
+mod exec;
+mod find;
 mod graph;
 mod history;
 mod init;
+mod log_files;
 mod logs;
 mod observe;
 mod pins;
@@ -18,12 +22,15 @@ mod saved;
 mod schema;
 mod status;
 
+pub use crate::backend::{ExecRequest, LogLine, LogQuery, Terminal};
+pub use adopt::{AdoptTarget, Adopting, prepare_adoption};
 pub use apply::{LockOptions, Prepared, prepare, prepare_saved};
 pub use error::OpError;
+pub use exec::Inside;
 pub use graph::graph;
 pub use history::history;
 pub use init::{TEMPLATE, init};
-pub use logs::{LogLine, Logs, LogsOptions};
+pub use logs::Logs;
 pub use plan::{PlanOptions, Planned, make_plan, read_plan, save_plan};
 pub use project::{Options, Project};
 pub use records::{move_record, pull_state, push_state, read_state, remove_records};

@@ -1,11 +1,16 @@
 //! Asks every backend what there is.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::OpError;
 use crate::backend::Observers;
 use crate::health::{self, ProbeEnv};
-use crate::model::{Address, BackendKind, Exit, Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject};
+use crate::model::{
+    Address, BackendKind, Exit, HealthCheck, Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject, Probe,
+};
 use crate::state::{Record, RecordStatus, State};
 
 /// What is asked about health.
@@ -43,17 +48,54 @@ pub(super) async fn observe(
             _ => observed.get(*address).is_some_and(|found| found.objects.iter().any(ObservedObject::is_up)),
         }
     };
-    let probed: Vec<&Instance> = desired.iter().filter(should_answer).map(|(_, instance)| instance).collect();
+    let target = |(address, instance): (&Address, &Instance)| -> health::Target<'_> {
+        let observer = observers.get(instance.service.spec.backend())?;
+        let object = serving(observed.get(address)?, recorded.records.get(address), instance)?;
+        Some((observer.as_ref(), &object.id))
+    };
+    let now = crate::sys::now();
+    let is_judged = |(address, instance): &(&Address, &Instance)| {
+        probing == Probing::Once || !observed.get(*address).is_some_and(|found| is_undecided(found, instance, now))
+    };
+    let chosen = desired.iter().filter(should_answer).filter(is_judged);
+    let probed: Vec<(&Instance, health::Target<'_>)> =
+        chosen.map(|(address, instance)| (instance, target((address, instance)))).collect();
     let answers = match probing == Probing::Settled {
         true => health::check_settled(&probed, env).await,
         false => health::check_many(&probed, env).await,
     };
-    for (instance, health) in probed.iter().zip(answers) {
+    let answers: Vec<_> = probed.iter().map(|(instance, _)| instance.address.clone()).zip(answers).collect();
+    for (address, health) in answers {
         if health.is_some() {
-            observed.entry(instance.address.clone()).or_default().health = health;
+            observed.entry(address).or_default().health = health;
         }
     }
     Ok(observed)
+}
+
+/// The object that its checks are asked about: of those that are up the recorded one, else the one
+/// that is as the file wants it, else the newest.
+fn serving<'o>(found: &'o Observation, record: Option<&Record>, wanted: &Instance) -> Option<&'o ObservedObject> {
+    let recorded = record.and_then(|record| record.object.as_ref());
+    let rank = |object: &&ObservedObject| (Some(&object.id) == recorded, object.revision == wanted.revision);
+    let up = found.objects.iter().enumerate().filter(|(_, object)| object.is_up());
+    up.max_by_key(|(index, object)| (rank(object), *index)).map(|(_, object)| object)
+}
+
+/// Whether the backend's own check may simply not have come to an answer yet, as after a restart of
+/// the whole engine. A plan must not restart what has only just been started.
+fn is_undecided(found: &Observation, instance: &Instance, now: Timestamp) -> bool {
+    let native = |check: &&HealthCheck| check.probe == Probe::Backend;
+    let patience = instance
+        .service
+        .checks
+        .iter()
+        .filter(native)
+        .map(|check| check.policy.start_period.saturating_add(health::GateCheck::of(check).patience()));
+    let Some(patience) = patience.max() else { return false };
+    let reports = |object: &&ObservedObject| object.is_up() && object.reported.as_ref().is_some_and(|it| !it.healthy);
+    let up_for = |object: &ObservedObject| Duration::try_from(now.duration_since(object.since?)).ok();
+    found.objects.iter().filter(reports).filter_map(up_for).any(|lasted| lasted < patience)
 }
 
 /// The objects of every backend, by address: the one whose record names the object, else the one

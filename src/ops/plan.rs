@@ -134,7 +134,7 @@ pub(super) fn check_key(project: &Project, state: &State) -> Result<(), OpError>
 }
 
 /// The state folder may be another project's: a file that was copied, a `--state-dir` that is wrong.
-fn check_project(project: &Project, state: &State) -> Result<(), OpError> {
+pub(super) fn check_project(project: &Project, state: &State) -> Result<(), OpError> {
     let own = &project.loaded.desired.project;
     match &state.project {
         Some(other) if other != own => Err(OpError::request(

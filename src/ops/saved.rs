@@ -94,10 +94,9 @@ async fn whole(project: &Project, plan: Plan, state: &State, key: &DigestKey) ->
 
 /// Refuses a plan when something that it touches is not what it was.
 pub(super) fn check_fingerprints(plan: &Plan, observed: &BTreeMap<Address, Observation>) -> Result<(), OpError> {
-    let nothing = Observation::default();
     for step in &plan.steps {
         let address = step.renamed_from.as_ref().unwrap_or(&step.address);
-        let now = plan::fingerprint(observed.get(address).unwrap_or(&nothing));
+        let now = plan::fingerprint(&plan::found_at(observed, &step.address, step.renamed_from.as_ref()));
         if step.fingerprint.is_some_and(|then| then != now) {
             return Err(OpError::refused(format!("{address} is not what it was when the plan was made"), AGAIN));
         }

@@ -83,6 +83,12 @@ impl Diff {
     }
 }
 
+/// The fields in which something that runs differs from what the file wants, sorted by path.
+#[must_use]
+pub fn changes(backend: BackendKind, observed: &BTreeMap<String, FieldValue>, wanted: &[Field]) -> Vec<Change> {
+    Diff::between(backend, observed, wanted).changes
+}
+
 /// What it takes to take a field away. An engine can change a limit while a container runs, but not
 /// lift it.
 fn removal(backend: BackendKind, path: &str) -> Effect {

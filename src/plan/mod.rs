@@ -1,6 +1,7 @@
 //! Actions, diff, planner, checker and plan file: a pure function and plain data.
 
 mod action;
+mod adopt;
 mod check;
 mod decide;
 mod diff;
@@ -17,11 +18,13 @@ mod verbs;
 mod tests;
 
 pub use action::{Action, Reason, ReplaceOrder};
+pub use adopt::{Adoptable, Adoption, Disputed, plan_adoption};
 pub use check::check;
+pub use diff::changes;
 pub use error::PlanError;
 pub use file::{PlanFile, PlanFileError};
 pub use input::{PlanInput, Request};
-pub use planner::{fingerprint, plan};
+pub use planner::{fingerprint, found_at, plan};
 pub use step::{
     Change, Disruption, DriftNote, GateBy, Milestone, Mode, Need, ObjectRef, Operation, PLAN_FORMAT, Plan, PlanSource,
     Step, StepId, Summary, Warning,

@@ -105,7 +105,11 @@ fn forward_needs(
         let depends = instance.service.dependencies.iter().map(|d| (&d.service, d.condition));
         for (dependency, condition) in depends.chain(follows) {
             let milestone = if condition == Condition::Started { Milestone::Started } else { Milestone::Done };
-            match by_service.get(dependency) {
+            // A copy that goes since the service has fewer is nothing to wait for.
+            let steps = by_service
+                .get(dependency)
+                .map(|steps| steps.iter().copied().filter(|&step| list[step].wanted.is_some()).collect::<Vec<_>>());
+            match steps.as_ref().filter(|steps| !steps.is_empty()) {
                 Some(steps) => {
                     for &index in own.into_iter().flatten() {
                         for &step in steps {

@@ -1,5 +1,6 @@
 //! The planner: a pure function from what is wanted, recorded and observed to a plan.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ struct Planner<'a> {
     graph: Graph,
     /// The recorded address that each renamed instance had before.
     renames: BTreeMap<&'a Address, Address>,
+    /// What was found of each renamed instance, under both of its names.
+    merged: BTreeMap<&'a Address, Observation>,
     /// The services that the request covers.
     covered: Option<BTreeSet<ServiceName>>,
 }
@@ -52,7 +55,11 @@ impl<'a> Planner<'a> {
         let graph = desired_graph(input.desired).map_err(|cycle| vec![PlanError::Cycle(cycle.to_string())])?;
         let renames = renames(input);
         let covered = covered(input, &graph)?;
-        Ok(Self { input, graph, renames, covered })
+        let merge = |(address, old): (&&'a Address, &Address)| {
+            (*address, found_at(input.observed, address, Some(old)).into_owned())
+        };
+        let merged = renames.iter().map(merge).collect();
+        Ok(Self { input, graph, renames, merged, covered })
     }
 
     fn covers(&self, service: &ServiceName) -> bool {
@@ -87,11 +94,12 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn record_of(&self, address: &'a Address) -> (Option<&'a Record>, Option<&'a Pending>, &'a Observation) {
+    fn record_of(&self, address: &'a Address) -> (Option<&'a Record>, Option<&'a Pending>, &Observation) {
         let recorded = self.input.recorded;
         let at = self.renames.get(address).unwrap_or(address);
         let pending = recorded.pending.get(at).or_else(|| recorded.pending.get(address));
-        (recorded.records.get(at), pending, self.input.observed.get(at).unwrap_or(&NOTHING))
+        let found = self.merged.get(address).or_else(|| self.input.observed.get(address));
+        (recorded.records.get(at), pending, found.unwrap_or(&NOTHING))
     }
 
     /// Decides about every instance that the file wants, dependencies first, so that a replace or
@@ -325,6 +333,27 @@ fn renews(action: Action) -> bool {
 /// Whether what is recorded has nothing left to it. A job that ended is not gone.
 fn is_gone(record: Option<&Record>, found: &Observation) -> bool {
     record.is_some_and(|r| r.backend != BackendKind::External && r.kind == Kind::Permanent) && found.objects.is_empty()
+}
+
+/// What was found of an instance: at its address, and at the one that it is renamed from. A run that
+/// was killed in a rename leaves objects under both.
+#[must_use]
+pub fn found_at<'o>(
+    observed: &'o BTreeMap<Address, Observation>,
+    address: &Address,
+    renamed_from: Option<&Address>,
+) -> Cow<'o, Observation> {
+    let at = |address| observed.get(address).unwrap_or(&NOTHING);
+    let Some(old) = renamed_from.map(at) else { return Cow::Borrowed(at(address)) };
+    let new = at(address);
+    if new.objects.is_empty() {
+        return Cow::Borrowed(old);
+    }
+    let mut merged = old.clone();
+    merged.objects.extend(new.objects.iter().cloned());
+    merged.objects.sort_by(|a, b| a.op_id.cmp(&b.op_id));
+    merged.health = merged.health.or_else(|| new.health.clone());
+    Cow::Owned(merged)
 }
 
 /// The digest of what was observed and would make a plan wrong if it changed: which objects there

@@ -47,21 +47,23 @@ pub fn plan_verb(input: &PlanInput<'_>, verb: Verb) -> Result<Plan, Vec<PlanErro
     }
     let graph = recorded_graph(input);
     let places: BTreeMap<&ServiceName, usize> = graph.order().enumerate().map(|(i, name)| (name, i)).collect();
+    // A network neither stops nor starts.
+    let meant = |name: &ServiceName| target.contains(name) || target.is_empty() && !name.is_network();
     let mut chosen: Vec<(&Address, &Record)> =
-        input.recorded.records.iter().filter(|(a, _)| target.is_empty() || target.contains(&a.service)).collect();
+        input.recorded.records.iter().filter(|(address, _)| meant(&address.service)).collect();
     chosen.sort_by_key(|(address, _)| (places.get(&address.service), *address));
     if verb == Verb::Stop {
         chosen.reverse();
     }
     let mut steps: Vec<Step> = Vec::new();
-    let mut placed: BTreeMap<&ServiceName, (StepId, u32)> = BTreeMap::new();
+    let mut placed: BTreeMap<&ServiceName, Vec<(StepId, u32)>> = BTreeMap::new();
     let mut warnings = Vec::new();
     for (address, record) in chosen {
         match decide(verb, address, record, input) {
             Ok(decision) => {
                 let id = StepId(u32::try_from(steps.len() + 1).unwrap_or(u32::MAX));
                 let step = step(id, decision, address, record, input, &placed, &graph);
-                placed.insert(&address.service, (id, step.wave));
+                placed.entry(&address.service).or_default().push((id, step.wave));
                 steps.push(step);
             }
             Err(Some(message)) => warnings.push(Warning { address: Some(address.clone()), message }),
@@ -125,7 +127,7 @@ fn step(
     address: &Address,
     record: &Record,
     input: &PlanInput<'_>,
-    placed: &BTreeMap<&ServiceName, (StepId, u32)>,
+    placed: &BTreeMap<&ServiceName, Vec<(StepId, u32)>>,
     graph: &Graph,
 ) -> Step {
     let Decision { action, reason, changes, operations, rollback, adopts, stops_first: _ } = decision;
@@ -134,7 +136,10 @@ fn step(
         Action::Stop => graph.dependents_of([&address.service]),
         _ => graph.dependencies_of([&address.service]),
     };
-    let comes_first: Vec<(StepId, u32)> = related.iter().filter_map(|name| placed.get(name).copied()).collect();
+    // Of several copies one restarts after the other, so that the others go on serving.
+    let copy = (action == Action::Restart).then(|| placed.get(&address.service)?.last()).flatten();
+    let comes_first = related.iter().filter_map(|name| placed.get(name)).flatten().chain(copy);
+    let comes_first: Vec<(StepId, u32)> = comes_first.copied().collect();
     let nothing = Observation::default();
     let found = input.observed.get(address).unwrap_or(&nothing);
     Step {

@@ -3,6 +3,7 @@
 //! Views are functions from plain data to text; [`Output`] alone knows the terminal. What comes from
 //! a file, a log or a probe is escaped on its way out, so that nothing in it can pose as ours.
 
+mod adopt;
 mod fanout;
 mod graph;
 mod history;
@@ -16,6 +17,7 @@ mod plan_human;
 mod plan_json;
 mod plan_markdown;
 mod progress;
+mod pull;
 mod records;
 mod status;
 mod style;
@@ -26,13 +28,14 @@ mod time;
 #[cfg(test)]
 mod testing;
 
+pub use adopt::{adoption, adoption_notices};
 pub use fanout::{Sink, drive, spawn};
 pub use graph::{GraphNode, graph_dot, graph_mermaid, graph_text};
 pub use history::history;
 pub use human::Human;
 pub use json::Ndjson;
 pub use narrate::Verbosity;
-pub use output::{Environment, Output, Stream};
+pub use output::{Environment, Output, Stream, terminal_size};
 pub use plan_facts::plan_sentence;
 pub use plan_human::plan_human;
 pub use plan_json::plan_json;

@@ -3,7 +3,7 @@
 use similar::{ChangeTag, TextDiff};
 
 use super::text::{count, escape, quote};
-use crate::model::FieldValue;
+use crate::model::{FieldValue, IMAGE_PIN};
 use crate::plan::Change;
 
 /// Lines of a value that a diff shows at most.
@@ -51,6 +51,9 @@ impl Shown {
             }
             (None, Some(FieldValue::Plain(new))) if lines => Self::Lines { sign: '+', lines: block('+', new) },
             (Some(FieldValue::Plain(old)), None) if lines => Self::Lines { sign: '-', lines: block('-', old) },
+            (Some(old), Some(new)) if change.path == IMAGE_PIN => Self::Pair { old: short(old), new: short(new) },
+            (None, Some(new)) if change.path == IMAGE_PIN => Self::One { sign: '+', value: short(new) },
+            (Some(old), None) if change.path == IMAGE_PIN => Self::One { sign: '-', value: short(old) },
             (Some(old), Some(new)) => Self::Pair { old: written(old), new: written(new) },
             (None, Some(new)) => Self::One { sign: '+', value: written(new) },
             (Some(old), None) => Self::One { sign: '-', value: written(old) },
@@ -67,6 +70,11 @@ fn written(value: &FieldValue) -> String {
         FieldValue::Plain(list) if list.starts_with('[') && list.ends_with(']') => escape(list).into_owned(),
         FieldValue::Plain(text) => quote(text),
     }
+}
+
+/// The digest of an image, as short as people read them.
+fn short(value: &FieldValue) -> String {
+    escape(value.to_string().get(.."sha256:".len() + 12).unwrap_or(&value.to_string())).into_owned()
 }
 
 fn block(sign: char, text: &str) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::text::{count, escape, names};
 use super::time::estimate;
 use crate::model::DriftKind;
-use crate::plan::{Action, Disruption, DriftNote, Mode, Plan, ReplaceOrder, Step};
+use crate::plan::{Action, Disruption, DriftNote, Mode, Operation, Plan, ReplaceOrder, Step};
 
 /// How many services a disruption names before it counts the rest.
 const NAMED: usize = 12;
@@ -129,6 +129,18 @@ pub(super) fn order_words(order: ReplaceOrder) -> &'static str {
     match order {
         ReplaceOrder::CreateBeforeDestroy => "create before destroy",
         ReplaceOrder::DestroyBeforeCreate => "stop first",
+    }
+}
+
+/// How a step goes about it, where that is to be known: which object of a replace goes first and why,
+/// and whether data goes with what is removed. Escaped.
+pub(super) fn manner(step: &Step) -> Option<String> {
+    let volumes = step.operations.iter().any(|operation| matches!(operation, Operation::Remove { volumes: true, .. }));
+    match (step.action, &step.stops_first) {
+        (Action::Replace { order }, None) => Some(order_words(order).to_owned()),
+        (Action::Replace { order }, Some(why)) => Some(format!("{}: {}", order_words(order), escape(why))),
+        _ if volumes => Some("with its volumes and what is in them".to_owned()),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use super::plan_change::{Shown, cut_around, first_difference};
 use super::plan_facts::{self, Expected, disruption_sentence, drift_sentence, plan_sentence, waves};
 use super::text::{escape, width};
 use super::{Look, Paint};
-use crate::plan::{Action, Change, Plan, Step};
+use crate::plan::{Action, Change, Plan, ReplaceOrder, Step};
 
 /// Columns before a field.
 const FIELD_INDENT: usize = 6;
@@ -44,6 +44,15 @@ pub fn plan_human(plan: &Plan, look: Look) -> String {
     view.text
 }
 
+/// Fields that change, as a plan has them below a step.
+pub(super) fn field_changes(changes: &[Change], look: Look) -> String {
+    let mut view = View { text: String::new(), look };
+    for change in changes {
+        view.change(Action::Replace { order: ReplaceOrder::DestroyBeforeCreate }, change);
+    }
+    view.text
+}
+
 struct View {
     text: String,
     look: Look,
@@ -68,8 +77,8 @@ impl View {
         let address = escape(&address);
         let (sign, word) = (step.action.sign(), step.action.word());
         let mut what = format!(" ({})", step.backend);
-        if let Action::Replace { order } = step.action {
-            let _ = write!(what, ", {}", plan_facts::order_words(order));
+        if let Some(manner) = plan_facts::manner(step) {
+            let _ = write!(what, ", {manner}");
         }
         let reason = step.reason.to_string();
         let reason = escape(&reason);

@@ -74,7 +74,7 @@ fn table(text: &mut String, plan: &Plan) {
                 text,
                 "| {wave} | {} {} | {} | {} | {} |",
                 span(step.action.sign(), true),
-                action(step.action),
+                prose(&action(step), true),
                 span(&step.address.to_string(), true),
                 step.backend,
                 prose(&reason, true)
@@ -112,7 +112,7 @@ fn step_details(step: &Step) -> String {
     format!(
         "\n<details><summary><code>{}</code> {} <code>{}</code></summary>\n\n{fence}diff\n{}\n{fence}\n\n</details>\n",
         html(step.action.sign()),
-        action(step.action),
+        html(&action(step)),
         html(&step.address.to_string()),
         lines.join("\n")
     )
@@ -139,10 +139,10 @@ fn change_lines(lines: &mut Vec<String>, action: Action, change: &Change) {
     }
 }
 
-fn action(action: Action) -> String {
-    match action {
-        Action::Replace { order } => format!("replace ({})", plan_facts::order_words(order)),
-        action => action.word().to_owned(),
+fn action(step: &Step) -> String {
+    match plan_facts::manner(step) {
+        Some(manner) => format!("{} ({manner})", step.action.word()),
+        None => step.action.word().to_owned(),
     }
 }
 

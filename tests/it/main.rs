@@ -10,6 +10,8 @@ mod bad_input;
 mod campaign;
 #[cfg(feature = "demo")]
 mod cli;
+#[cfg(feature = "demo")]
+mod docker;
 mod process;
 #[cfg(feature = "demo")]
 mod secrets;

@@ -167,7 +167,7 @@ fn device_request(gpus: &Gpus) -> DeviceRequest {
     DeviceRequest { count, device_ids, capabilities: Some(vec![vec!["gpu".to_owned()]]), ..DeviceRequest::default() }
 }
 
-fn health(check: &EngineCheck) -> HealthConfig {
+pub(super) fn health(check: &EngineCheck) -> HealthConfig {
     let nanos = |duration: Duration| Some(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
     HealthConfig {
         test: Some(check.test.iter().map(|text| text.reveal().to_owned()).collect()),
@@ -180,7 +180,7 @@ fn health(check: &EngineCheck) -> HealthConfig {
 }
 
 /// Whole seconds, which is all that the engine takes; a part of one counts as one.
-fn seconds(duration: Duration) -> i64 {
+pub(super) fn seconds(duration: Duration) -> i64 {
     let whole = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     whole.saturating_add(i64::from(duration.subsec_nanos() > 0))
 }

@@ -2,6 +2,7 @@
 
 use bollard::models::{ContainerInspectResponse, HostConfig, RestartPolicyNameEnum};
 
+use super::inverse::FOREIGN_NETWORK;
 use super::labels::{self, Stamp};
 use super::{DockerSettings, Known};
 use crate::model::{Drift, DriftKind, FieldValue, ObservedObject, Repair, shown_cpus};
@@ -35,7 +36,9 @@ pub(super) fn note(
         }
     }
     let joined = found.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
-    for name in known.fields.keys().filter_map(|path| path.strip_prefix("networks.")) {
+    // A container that was taken over may be in networks that the file does not have.
+    let own_networks = known.fields.iter().filter(|(_, value)| value.to_string() != FOREIGN_NETWORK);
+    for name in own_networks.filter_map(|(path, _)| path.strip_prefix("networks.")) {
         let engine_name = labels::shared_name(settings, name);
         if joined.is_none_or(|joined| !joined.contains_key(&engine_name)) {
             config(format!("it was taken out of the network {name}"));

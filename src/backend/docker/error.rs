@@ -32,12 +32,20 @@ fn message(error: &Error) -> String {
     if let Error::DockerResponseServerError { message, .. } = error {
         return message.trim().to_owned();
     }
+    if let Error::DockerStreamError { error } = error {
+        return error.trim().to_owned();
+    }
     let mut deepest: &dyn std::error::Error = error;
     while let Some(below) = deepest.source() {
         deepest = below;
     }
     let text = deepest.to_string();
-    text.split(" (os error ").next().unwrap_or_default().to_owned()
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    // What the system says begins with a capital letter, and an error is a fragment.
+    match text.split_at_checked(1) {
+        Some((first, rest)) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => first.to_lowercase() + rest,
+        _ => text.to_owned(),
+    }
 }
 
 fn hint(error: &Error, message: &str) -> Option<&'static str> {
@@ -47,7 +55,7 @@ fn hint(error: &Error, message: &str) -> Option<&'static str> {
         Some("make room on the engine's disk, `docker system df` says what uses it, and apply again")
     } else if has("port is already allocated") || has("address already in use") {
         Some("see who has the port with `ss -ltnp` or `docker ps`, or give the service another one")
-    } else if status(error).is_none() {
+    } else if status(error).is_none() && !matches!(error, Error::DockerStreamError { .. }) {
         Some("see that the engine runs and answers: `docker version`")
     } else {
         None

@@ -4,21 +4,32 @@
 //! address, the attempt and the revision. An engine cannot change labels, so what is recorded about an
 //! object goes before its labels ([`Known`]); a container that was adopted has none at all.
 
+mod address;
+mod auth;
 mod candidates;
 mod conflicts;
 mod connect;
 mod container;
+mod context;
 mod drift;
 mod error;
+mod flight;
 mod inside;
+mod inverse;
 mod labels;
+mod local;
 mod logs;
+mod matching;
 mod network;
 mod object;
 mod observe;
 mod operate;
 mod pins;
 mod pull;
+mod reference;
+mod registry;
+mod ssh;
+mod transport;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -30,11 +41,14 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::StreamExt;
 
-use super::{BackendError, Observer, OpContext, Operator, PinAnswers};
+use super::{
+    Answer, BackendError, Candidates, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator,
+    PinAnswers,
+};
 use crate::model::{
     Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
 };
-use connect::Engines;
+use connect::{Engine, Engines};
 use error::failed;
 use object::{Object, ObjectKind};
 use operate::Site;
@@ -87,11 +101,20 @@ impl DockerBackend {
     }
 
     /// The engine's object behind an id, and the engine that has it.
-    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Docker>), BackendError> {
+    async fn reach(&self, id: &ObjectId) -> Result<(Object, Arc<Engine>), BackendError> {
         let object =
             Object::parse(id).ok_or_else(|| BackendError::new(format!("{id} is not an object of a Docker engine")))?;
         let engine = self.engines.get(object.host.as_deref()).await?;
         Ok((object, engine))
+    }
+
+    /// As [`reach`](Self::reach), for what only a container has.
+    async fn container(&self, id: &ObjectId) -> Result<(Object, Arc<Engine>), BackendError> {
+        let (object, engine) = self.reach(id).await?;
+        match object.kind {
+            ObjectKind::Container => Ok((object, engine)),
+            ObjectKind::Network => Err(BackendError::new("a network has neither an inside nor a log")),
+        }
     }
 
     /// Every container of an engine, up or not.
@@ -109,18 +132,32 @@ impl DockerBackend {
         let site = Site { engine: &engine, settings: &self.settings };
         let (containers, networks) =
             tokio::try_join!(self.containers(&engine, true), network::list(&engine, &self.settings))?;
+        // What was taken over carries no labels.
+        let known = |kind: ObjectKind| {
+            let known = self.settings.known.keys().filter_map(Object::parse);
+            known.filter(move |object| object.host.as_deref() == host && object.kind == kind).map(|object| object.id)
+        };
+        let listed: BTreeSet<&str> = networks.iter().filter_map(|network| network.id.as_deref()).collect();
+        let unlisted: Vec<String> = known(ObjectKind::Network).filter(|id| !listed.contains(id.as_str())).collect();
         let mut objects: Vec<ObservedObject> =
             networks.iter().filter_map(|found| observe::network(&self.settings, host, found)).collect();
+        for id in unlisted {
+            let found = network::inspect(&engine, &id).await?;
+            objects.extend(found.and_then(|found| observe::network(&self.settings, host, &found)));
+        }
         let mut ids: BTreeSet<String> = containers.into_iter().filter_map(|container| container.id).collect();
-        // What was taken over carries no labels.
-        let known = self.settings.known.keys().filter_map(Object::parse);
-        let known = known.filter(|object| object.host.as_deref() == host && object.kind == ObjectKind::Container);
-        ids.extend(known.map(|object| object.id));
+        ids.extend(known(ObjectKind::Container));
         let mut inspected =
             futures_util::stream::iter(ids).map(|id| async move { site.inspect(&id).await }).buffer_unordered(AT_ONCE);
+        let mut by_image: BTreeMap<String, Vec<ObservedObject>> = BTreeMap::new();
         while let Some(found) = inspected.next().await {
-            objects.extend(found?.and_then(|found| observe::container(&self.settings, host, &found)));
+            let Some(found) = found? else { continue };
+            if let Some(object) = observe::container(&self.settings, host, &found) {
+                by_image.entry(found.image.unwrap_or_default()).or_default().push(object);
+            }
         }
+        let looks = by_image.into_iter().map(|(image, containers)| site.note_image(image, containers));
+        objects.extend(futures_util::future::try_join_all(looks).await?.into_iter().flatten());
         Ok(objects)
     }
 }
@@ -154,6 +191,14 @@ impl Observer for DockerBackend {
         Ok(found)
     }
 
+    async fn candidates(
+        &self,
+        instances: &[&Instance],
+        named: &BTreeMap<Address, String>,
+    ) -> Result<Candidates, BackendError> {
+        self.adoptable(instances, named).await
+    }
+
     async fn inspect(&self, id: &ObjectId) -> Result<Option<ObservedObject>, BackendError> {
         let (object, engine) = self.reach(id).await?;
         let host = object.host.as_deref();
@@ -178,6 +223,16 @@ impl Observer for DockerBackend {
         }
     }
 
+    async fn probe_inside(&self, id: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        inside::probe(&engine, &object.id, command).await.map(Some)
+    }
+
+    async fn stream_log(&self, id: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        logs::stream(&engine, &object.id, query).await.map(Some)
+    }
+
     async fn log_files(&self, _: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
         Ok(Vec::new())
     }
@@ -189,6 +244,11 @@ impl Operator for DockerBackend {
         let Spec::Docker(spec) = &instance.service.spec else { return Ok(()) };
         let engine = self.engines.get(spec.host.as_deref()).await?;
         pull::ensure(&engine, spec, instance.pin.as_deref(), &op.progress).await.map(|_| ())
+    }
+
+    async fn exec(&self, id: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        inside::exec(&engine, &object.id, request).await
     }
 
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {

@@ -1,7 +1,8 @@
 //! What is done to a container. Each step is idempotent: a run that was killed anywhere in it is
 //! followed by the same step, or by one that observation led to.
 
-use bollard::Docker;
+use std::time::Duration;
+
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, VolumeCreateRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, RenameContainerOptionsBuilder,
@@ -9,15 +10,20 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
+use super::connect::Engine;
 use super::error::{failed, is_missing, status};
 use super::{DockerSettings, container, labels, network, pull};
 use crate::backend::{BackendError, OpContext, ProgressSink};
-use crate::model::{DockerSpec, Instance, MountSource, OpId};
+use crate::model::{DockerSpec, Drift, DriftKind, Instance, MountSource, ObservedObject, OpId};
+
+/// How long a stop may take at most as far as the connection goes: the container has its own time, and
+/// the step that waits has its own too.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// An engine, and what is told about the project: what every step works with.
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
-    pub(super) engine: &'a Docker,
+    pub(super) engine: &'a Engine,
     pub(super) settings: &'a DockerSettings,
 }
 
@@ -178,7 +184,7 @@ impl Site<'_> {
     /// Stops a container as it was made to be stopped: by its signal, within its time.
     pub(super) async fn stop(self, id: &str) -> Result<(), BackendError> {
         crate::crash_point!("docker.stop.before");
-        let stopped = self.engine.stop_container(id, None).await;
+        let stopped = self.engine.patient(GRACE).stop_container(id, None).await;
         stopped.map_err(|error| failed("stop the container", &error))?;
         crate::crash_point!("docker.stop.done");
         Ok(())
@@ -190,7 +196,7 @@ impl Site<'_> {
             self.engine.unpause_container(id).await.map_err(|error| failed("let the container run on", &error))?;
         }
         crate::crash_point!("docker.restart.before");
-        let restarted = self.engine.restart_container(id, None).await;
+        let restarted = self.engine.patient(GRACE).restart_container(id, None).await;
         restarted.map_err(|error| failed("restart the container", &error))?;
         crate::crash_point!("docker.restart.done");
         Ok(())
@@ -201,7 +207,7 @@ impl Site<'_> {
     pub(super) async fn remove(self, id: &str, volumes: bool) -> Result<(), BackendError> {
         let Some(found) = self.inspect(id).await? else { return Ok(()) };
         if found.state.as_ref().is_some_and(|state| state.running == Some(true)) {
-            match self.engine.stop_container(id, None).await {
+            match self.engine.patient(GRACE).stop_container(id, None).await {
                 Ok(()) => {}
                 Err(error) if is_missing(&error) => return Ok(()),
                 Err(error) => return Err(failed("stop the container", &error)),
@@ -225,7 +231,8 @@ impl Site<'_> {
 
     async fn until_removed(self, id: &str) -> Result<(), BackendError> {
         let options = WaitContainerOptionsBuilder::default().condition("removed").build();
-        let mut wait = self.engine.wait_container(id, Some(options));
+        let engine = self.engine.patient(GRACE);
+        let mut wait = engine.wait_container(id, Some(options));
         while let Some(answer) = wait.next().await {
             match answer {
                 Ok(_) => {}
@@ -262,6 +269,26 @@ impl Site<'_> {
         let options = RenameContainerOptionsBuilder::default().name(to).build();
         let renamed = self.engine.rename_container(id, options).await;
         renamed.map_err(|error| failed(&format!("rename the container to {to}"), &error))
+    }
+
+    /// Notes on containers of one image when the engine no longer has it: they run on, but nothing
+    /// could be made from it any more.
+    pub(super) async fn note_image(
+        self,
+        image: String,
+        mut containers: Vec<ObservedObject>,
+    ) -> Result<Vec<ObservedObject>, BackendError> {
+        match self.engine.inspect_image(&image).await {
+            Ok(_) => {}
+            Err(error) if is_missing(&error) => {
+                let short = image.get(.."sha256:".len() + 12).unwrap_or(&image);
+                let detail = format!("its image {short} is no longer on the engine");
+                let drift = Drift { kind: DriftKind::Image, detail };
+                containers.iter_mut().for_each(|container| container.drift.push(drift.clone()));
+            }
+            Err(error) => return Err(failed(&format!("look at the image {image}"), &error)),
+        }
+        Ok(containers)
     }
 
     /// A container by its id or name; `None` when there is none.

@@ -1,4 +1,4 @@
-//! The verbs that plan and change: `plan`, `apply`, `destroy`, `restart`, `stop`, `start`.
+//! The verbs that plan and change: `plan`, `apply`, `destroy`, `adopt`, `restart`, `stop`, `start`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use super::values::TargetArg;
 use super::{SourceArgs, values};
 use crate::model::{OnFailure, ServiceName};
 
@@ -130,6 +131,35 @@ pub struct DestroyArgs {
     /// How many steps run at once [default: what the file says].
     #[arg(long, value_name = "N")]
     pub max_parallel: Option<NonZeroUsize>,
+    /// Wait so long for the lock instead of failing at once: `30s`, `5m`.
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub lock_timeout: Option<Duration>,
+    /// What is read.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// `orch adopt`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  orch adopt                                 Show what could be taken over, and ask
+  orch adopt web db --auto-approve           Take over what runs as web and db
+  orch adopt web=old_web_1                   Say which container is web
+
+A container is found by orch's own labels (the state folder was lost), by Compose's labels, by its name, \
+by its image or by a port that it publishes, in this order. It is recorded as it is and goes on running; \
+`orch plan` shows in what the file differs from it.")]
+pub struct AdoptArgs {
+    /// A service, and the container that it is where that is not clear [default: all that have none].
+    #[arg(value_name = "SVC[=CONTAINER]")]
+    pub targets: Vec<TargetArg>,
+    /// Do not ask; needed where there is no terminal to ask on.
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Print events as JSON, one a line.
+    #[arg(long)]
+    pub json: bool,
     /// Wait so long for the lock instead of failing at once: `30s`, `5m`.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub lock_timeout: Option<Duration>,

@@ -10,14 +10,14 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-pub use change::{ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
+pub use change::{AdoptArgs, ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
 pub use look::{
-    CompletionsArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs, StatusArgs,
-    UnlockArgs, ValidateArgs,
+    CompletionsArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs,
+    StatusArgs, UnlockArgs, ValidateArgs,
 };
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
 pub use state::{StateArgs, StateCommand};
-pub use values::{Since, VarArg};
+pub use values::{Since, TargetArg, VarArg};
 
 use crate::report::{ColorChoice, Verbosity};
 
@@ -103,10 +103,14 @@ pub enum Verb {
     Apply(ApplyArgs),
     /// Take everything down, dependents first.
     Destroy(DestroyArgs),
+    /// Take over containers that run already, as they are, without a restart.
+    Adopt(AdoptArgs),
     /// Show what runs, since when, and how healthy it is.
     Status(StatusArgs),
     /// Print the log of a service.
     Logs(LogsArgs),
+    /// Run a command in the container of a service.
+    Exec(ExecArgs),
     /// Show a saved plan, or what is recorded.
     Show(ShowArgs),
     /// Show which service needs which.
@@ -146,7 +150,9 @@ impl Verb {
             Self::Plan(args) => &args.source,
             Self::Apply(args) => &args.source,
             Self::Destroy(args) => &args.source,
+            Self::Adopt(args) => &args.source,
             Self::Status(args) => &args.source,
+            Self::Exec(args) => &args.source,
             Self::Show(args) => &args.source,
             Self::Graph(args) => &args.source,
             Self::State(args) => args.command.source(),
@@ -207,6 +213,7 @@ mod tests {
           destroy      Take everything down, dependents first
           status       Show what runs, since when, and how healthy it is
           logs         Print the log of a service
+          exec         Run a command in the container of a service
           show         Show a saved plan, or what is recorded
           graph        Show which service needs which
           state        Look at and repair what is recorded
@@ -305,6 +312,8 @@ mod tests {
             "orch graph --dot --mermaid",
             "orch logs",
             "orch restart",
+            "orch exec web",
+            "orch exec -t -T web ls",
             "orch plan --var novalue",
         ] {
             assert!(parse(line).is_err(), "{line} was taken");
@@ -318,6 +327,8 @@ mod tests {
             "orch apply --on-failure halt --lock-timeout 1m30s --max-parallel 8",
             "orch state rm web api[1]",
             "orch restart web api",
+            "orch exec web ls -l",
+            "orch exec web[1] -u root -e A=b -iT -- ls -l",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::OnFailure;
+use crate::model::{Address, OnFailure};
 
 /// Longer than anybody waits, short enough that adding it to a time cannot overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -36,6 +36,29 @@ impl FromStr for VarArg {
             Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
             _ => Err("a variable reads NAME=VALUE"),
         }
+    }
+}
+
+/// What is to be taken over: `web`, `web[1]`, or `web=CONTAINER`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetArg {
+    /// A service, or one copy of it.
+    pub address: Address,
+    /// The container that is to be it.
+    pub object: Option<String>,
+}
+
+impl FromStr for TargetArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, object) = match text.split_once('=') {
+            Some((_, "")) => return Err("after `=` comes the name or the id of a container".to_owned()),
+            Some((address, object)) => (address, Some(object.to_owned())),
+            None => (text, None),
+        };
+        let address = address.parse::<Address>().map_err(|error| error.to_string())?;
+        Ok(Self { address, object })
     }
 }
 

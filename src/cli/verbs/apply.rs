@@ -50,17 +50,19 @@ pub(super) fn verb(args: &VerbArgs, verb: Verb, session: &mut Session) -> Result
 /// Without a terminal to ask on, or with events in the place of a plan to look at, approval must have
 /// been given: said before anything is looked at.
 fn approval(auto_approve: bool, json: bool) -> Result<Approval, OpError> {
+    let hint = "give --auto-approve, or apply a saved plan: `orch plan --out change.plan`, `orch apply change.plan`";
+    approval_or(auto_approve, json, hint)
+}
+
+/// As [`approval`], with what the user can do instead.
+pub(super) fn approval_or(auto_approve: bool, json: bool, hint: &str) -> Result<Approval, OpError> {
     let message = match (auto_approve, json, std::io::stdin().is_terminal()) {
         (true, ..) => return Ok(Approval::Given),
         (false, false, true) => return Ok(Approval::Ask),
         (false, true, _) => "--json shows no plan that could be approved",
         (false, false, false) => "there is no terminal to ask on",
     };
-    Err(OpError::Request {
-        message: message.to_owned(),
-        hint: "give --auto-approve, or apply a saved plan: `orch plan --out change.plan`, `orch apply change.plan`"
-            .to_owned(),
-    })
+    Err(OpError::Request { message: message.to_owned(), hint: hint.to_owned() })
 }
 
 fn planned(

@@ -1,7 +1,9 @@
 //! One file for each verb.
 
+mod adopt;
 mod apply;
 mod completions;
+mod exec;
 mod graph;
 mod history;
 mod init;
@@ -31,8 +33,10 @@ pub(super) fn dispatch(verb: Args, session: &mut Session) -> Result<Exit, OpErro
         Args::Restart(args) => apply::verb(&args, Verb::Restart, session),
         Args::Stop(args) => apply::verb(&args, Verb::Stop, session),
         Args::Start(args) => apply::verb(&args, Verb::Start, session),
+        Args::Adopt(args) => adopt::run(&args, session),
         Args::Status(args) => status::run(&args, session),
         Args::Logs(args) => logs::run(&args, session),
+        Args::Exec(args) => exec::run(&args, session),
         Args::Show(args) => show::run(&args, session),
         Args::Graph(args) => graph::run(&args, session),
         Args::State(args) => state::run(&args, session),

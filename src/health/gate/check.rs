@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::GateCheck;
 use crate::health::probe::ProbeAnswer;
 use crate::model::CheckPolicy;
 
@@ -10,12 +11,15 @@ const QUICK: Duration = Duration::from_millis(50);
 /// The longest wait between probes while a gate waits: a service with a long interval that is ready
 /// early is found ready early.
 const SLOWEST: Duration = Duration::from_secs(1);
+/// The same where probing is reading what the backend knows, which costs next to nothing.
+const SLOWEST_NATIVE: Duration = Duration::from_millis(200);
 /// The shortest interval: without one, a check that answers in no time would be asked without pause.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Check {
     policy: CheckPolicy,
+    native: bool,
     /// When the check must have passed.
     deadline: Duration,
     /// When the next probe is due; `None` while one is under way.
@@ -33,11 +37,13 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn new(policy: CheckPolicy, timeout: Duration) -> Self {
+    pub(super) fn new(check: GateCheck, timeout: Duration) -> Self {
+        let GateCheck { policy, native } = check;
         let policy = CheckPolicy { interval: policy.interval.max(SHORTEST), ..policy };
         let deadline = policy.deadline.map_or(timeout, |deadline| deadline.min(timeout));
         let pace = QUICK.min(policy.interval);
-        Self { policy, deadline, due: Some(Duration::ZERO), stale: false, pace, passes: 0, last_pass: None, last: None }
+        let due = Some(Duration::ZERO);
+        Self { policy, native, deadline, due, stale: false, pace, passes: 0, last_pass: None, last: None }
     }
 
     /// Whether a probe is due; it is then taken to be under way.
@@ -70,7 +76,7 @@ impl Check {
             }
         }
         let wait = if self.has_passed() { self.policy.interval } else { self.pace };
-        self.pace = self.pace.saturating_mul(2).min(self.policy.interval).min(SLOWEST);
+        self.pace = self.pace.saturating_mul(2).min(self.policy.interval).min(self.slowest());
         let next = at.saturating_add(wait);
         // The last chance comes exactly when the retries are used up.
         self.due = Some(if at < self.limit() { next.min(self.limit()) } else { next });
@@ -115,8 +121,11 @@ impl Check {
 
     /// From when on a failure misses the gate.
     fn limit(&self) -> Duration {
-        let allowed = self.policy.interval.saturating_mul(self.policy.retries.max(1));
         let since = self.last_pass.unwrap_or_default().max(self.policy.start_period);
-        since.saturating_add(allowed)
+        since.saturating_add(GateCheck { policy: self.policy, native: self.native }.patience())
+    }
+
+    fn slowest(&self) -> Duration {
+        if self.native { SLOWEST_NATIVE } else { SLOWEST }
     }
 }

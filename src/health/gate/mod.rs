@@ -20,6 +20,9 @@
 //!    `retries x interval` of its last pass (or, without one, of the end of `start_period`), misses
 //!    the gate. The quick probes in between use up no retry, and failures inside `start_period` do
 //!    not count. `retries: 0` means 1: nothing is well in the instant in which it starts.
+//!    A check of type `backend` only reads what the backend found out by its own probes, at its own
+//!    pace and with its own retries. It is read four times a second, and misses the gate only when
+//!    the backend has had the time for all of them: `interval x (retries + 1) + timeout`.
 //! 6. **The deadline** of a check (the service's timeout where it has none) misses the gate when
 //!    the check does not pass by then, whatever its retries would still allow.
 
@@ -29,15 +32,15 @@ mod watch;
 use std::time::Duration;
 
 use crate::health::probe::ProbeAnswer;
-use crate::model::{CheckPolicy, Digest, Instance, Kind, ObservedObject};
+use crate::model::{CheckPolicy, Digest, HealthCheck, Instance, Kind, ObservedObject, Probe};
 use check::Check;
 use watch::{Watch, Watched};
 
 /// What a gate asks for.
 #[derive(Debug, Clone)]
 pub struct GatePolicy {
-    /// The policies of the checks, in the order of the service.
-    pub checks: Vec<CheckPolicy>,
+    /// The checks, in the order of the service.
+    pub checks: Vec<GateCheck>,
     /// Whether a permanent service or a job is waited for.
     pub kind: Kind,
     /// How long a service without a check must keep running.
@@ -54,11 +57,39 @@ impl GatePolicy {
     pub fn of(instance: &Instance, watched: bool) -> Self {
         let service = &instance.service;
         Self {
-            checks: service.checks.iter().map(|check| check.policy).collect(),
+            checks: service.checks.iter().map(GateCheck::of).collect(),
             kind: service.kind,
             settle: service.settle,
             timeout: service.timeout,
             revision: watched.then_some(instance.revision),
+        }
+    }
+}
+
+/// What a gate knows of a check.
+#[derive(Debug, Clone, Copy)]
+pub struct GateCheck {
+    /// How often it is probed and when it counts.
+    pub policy: CheckPolicy,
+    /// Whether it reads what the backend found out by probes of its own.
+    pub native: bool,
+}
+
+impl GateCheck {
+    /// What a gate knows of a check of a service.
+    #[must_use]
+    pub fn of(check: &HealthCheck) -> Self {
+        Self { policy: check.policy, native: check.probe == Probe::Backend }
+    }
+
+    /// How long its failures are borne without a pass.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let CheckPolicy { interval, timeout, retries, .. } = self.policy;
+        let retries = retries.max(1);
+        match self.native {
+            true => interval.saturating_mul(retries.saturating_add(1)).saturating_add(timeout),
+            false => interval.saturating_mul(retries),
         }
     }
 }

@@ -21,8 +21,12 @@ fn checks(checks: &[CheckPolicy]) -> Gate {
 }
 
 fn gate(checks: &[CheckPolicy], kind: Kind, watched: bool) -> Gate {
+    with(checks.iter().map(|policy| GateCheck { policy: *policy, native: false }).collect(), kind, watched)
+}
+
+fn with(checks: Vec<GateCheck>, kind: Kind, watched: bool) -> Gate {
     Gate::new(GatePolicy {
-        checks: checks.to_vec(),
+        checks,
         kind,
         settle: ms(300),
         timeout: Duration::from_secs(60),
@@ -144,6 +148,18 @@ fn failures_in_the_start_period_do_not_count() {
     let (at, decided, _) = play(&mut checks(&[slow]), |_, at| at > ms(6000), running);
     assert_eq!((at, decided), (ms(6550), Decision::Passed));
     assert_eq!(play(&mut checks(&[slow]), |_, _| false, running).0, ms(7000));
+}
+
+#[test]
+fn a_check_of_the_backend_is_read_often_and_has_the_time_that_the_backend_takes() {
+    let policy = CheckPolicy { interval: 10 * SECOND, timeout: 5 * SECOND, retries: 1, ..policy() };
+    let native = || with(vec![GateCheck { policy, native: true }], Kind::Permanent, true);
+    // The engine's first probe comes after an interval; what it finds is noticed at once.
+    let (at, decided, _) = play(&mut native(), |_, at| at >= ms(10_001), running);
+    assert_eq!(decided, Decision::Passed);
+    assert!(at < ms(10_250), "{at:?}");
+    let (at, decided, _) = play(&mut native(), |_, _| false, running);
+    assert_eq!((at, decided), (25 * SECOND, missed("unhealthy for 25.0 s: 503")));
 }
 
 #[test]

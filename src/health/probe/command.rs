@@ -46,14 +46,19 @@ pub(super) async fn probe(
                 (Some(code), _) => format!("{label} exited {code}"),
                 (None, signal) => format!("{label} was killed by signal {}", signal.unwrap_or_default()),
             };
-            let said = last_line(&output, &secrets(call, service)).map(|line| format!(": {line}")).unwrap_or_default();
-            if status.code() == Some(expected) {
-                return ProbeAnswer::healthy(how + &said);
-            }
-            let wanted = if expected == 0 { String::new() } else { format!(" (want {expected})") };
-            ProbeAnswer::unhealthy(how + &wanted + &said)
+            judge(how, status.code(), expected, last_line(&output, &secrets(call.args, service)))
         }
     }
+}
+
+/// The answer for a command that ended: how it did, its exit code if it has one, and its last line.
+pub(super) fn judge(how: String, code: Option<i32>, expected: i32, said: Option<String>) -> ProbeAnswer {
+    let said = said.map(|line| format!(": {line}")).unwrap_or_default();
+    if code == Some(expected) {
+        return ProbeAnswer::healthy(how + &said);
+    }
+    let wanted = if expected == 0 { String::new() } else { format!(" (want {expected})") };
+    ProbeAnswer::unhealthy(how + &wanted + &said)
 }
 
 async fn run(call: &Call<'_>, service: &Service, base: &BTreeMap<String, String>) -> io::Result<(ExitStatus, Vec<u8>)> {
@@ -125,14 +130,18 @@ impl Tail {
     }
 }
 
-/// Every text that the command was given and that may be secret.
-fn secrets<'a>(call: &Call<'a>, service: &'a Service) -> Vec<&'a str> {
-    let env = match &service.spec {
-        Spec::Process(spec) => Some((spec.env.values(), &spec.args[..])),
-        Spec::Docker(spec) => Some((spec.env.values(), spec.command.as_deref().unwrap_or_default())),
-        Spec::Network(_) | Spec::External(_) => None,
+/// Every text that the command or its service was given and that may be secret.
+pub(super) fn secrets<'a>(args: &'a [Text], service: &'a Service) -> Vec<&'a str> {
+    let given: Vec<&Text> = match &service.spec {
+        Spec::Process(spec) => spec.env.values().chain(&spec.args).collect(),
+        Spec::Docker(spec) => {
+            let lists = [&spec.command, &spec.entrypoint].into_iter().flatten().flatten();
+            let check = spec.check.iter().flat_map(|check| &check.test);
+            spec.env.values().chain(spec.labels.values()).chain(lists).chain(check).collect()
+        }
+        Spec::Network(_) | Spec::External(_) => Vec::new(),
     };
-    let all = call.args.iter().chain(env.into_iter().flat_map(|(env, args)| env.chain(args)));
+    let all = args.iter().chain(given);
     let mut secrets: Vec<&str> =
         all.filter(|text| text.is_sensitive() && !text.reveal().is_empty()).map(Text::reveal).collect();
     // The longest first, as one may be part of another.
@@ -140,14 +149,19 @@ fn secrets<'a>(call: &Call<'a>, service: &'a Service) -> Vec<&'a str> {
     secrets
 }
 
-/// The last line that is not blank, made fit to be shown: without secrets, without control
-/// characters, and not too long.
-fn last_line(output: &[u8], secrets: &[&str]) -> Option<String> {
-    let mut text = String::from_utf8_lossy(output).into_owned();
-    // Before it is cut into lines, as a secret may have several.
+/// A text with every secret in it replaced.
+pub(super) fn masked(mut text: String, secrets: &[&str]) -> String {
     for secret in secrets {
         text = text.replace(secret, "(sensitive)");
     }
+    text
+}
+
+/// The last line that is not blank, made fit to be shown: without secrets, without control
+/// characters, and not too long.
+pub(super) fn last_line(output: &[u8], secrets: &[&str]) -> Option<String> {
+    // Before it is cut into lines, as a secret may have several.
+    let text = masked(String::from_utf8_lossy(output).into_owned(), secrets);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
     let mut shown: String = line.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
     if line.chars().nth(SHOWN).is_some() {

@@ -6,6 +6,7 @@
 mod backend;
 mod command;
 mod http;
+mod inside;
 mod net;
 mod script;
 mod tcp;
@@ -82,6 +83,9 @@ impl Prober for ServiceProber<'_> {
             return ProbeAnswer::unhealthy(format!("the service has no check {check}"));
         };
         let limit = check.policy.timeout;
+        if let Some(answer) = inside::probe(self.target, self.service, &check.probe, limit).await {
+            return answer;
+        }
         match tokio::time::timeout(limit, self.ask(&check.probe)).await {
             Ok(answer) => answer,
             Err(_) => ProbeAnswer::unhealthy(format!("{}: no answer within {limit:?}", label(&check.probe))),
@@ -103,7 +107,7 @@ impl ServiceProber<'_> {
                 command::probe(&call, *expected_exit_code, self.service, &self.env.base).await
             }
             Probe::Script { path } => script::probe(&label, path, self.service, &self.env.base).await,
-            Probe::Backend => backend::probe(self.target).await,
+            Probe::Backend => backend::probe(self.target, self.service).await,
         }
     }
 }

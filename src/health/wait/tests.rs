@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::backend::{BackendError, Observer};
+use crate::health::gate::GateCheck;
 use crate::health::probe::fakes::Scripted;
 use crate::model::{
     Address, BackendKind, CheckPolicy, Conflict, Digest, Exit, Kind, ObjectId, ObjectState, OpId, ServiceName,
@@ -72,7 +73,7 @@ impl Observer for Stage {
 fn machine(checks: usize, kind: Kind, watched: bool) -> Gate {
     let policy = CheckPolicy { interval: Duration::from_secs(1), retries: 2, ..CheckPolicy::default() };
     Gate::new(GatePolicy {
-        checks: vec![policy; checks],
+        checks: vec![GateCheck { policy, native: false }; checks],
         kind,
         settle: Duration::from_millis(300),
         timeout: Duration::from_secs(10),

@@ -1,7 +1,7 @@
 //! The parts of a container's definition: ports, mounts, limits, policies.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! The planner against a simulated world: tables for single cases, properties for the whole.
 
 mod cases;
+mod docker;
 mod properties;
 mod world;

@@ -1,17 +1,17 @@
 //! Properties that hold of every plan, over random files and random interruptions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::world::{File, World, external, job, process};
-use crate::model::{Address, ObjectState};
-use crate::plan::{Action, Mode, Request, StepId};
+use super::world::{File, World, container, docker, external, job, network, process};
+use crate::model::{Address, HostPort, ObjectState, PortMapping, Protocol, Service, ServiceName};
+use crate::plan::{Action, Mode, Request, Step, StepId};
 
 /// A file of up to seven services, each depending on some before it.
 fn file() -> impl Strategy<Value = File> {
-    let service = (0..3_u8, 0..3_u8, any::<u8>(), any::<bool>(), any::<bool>());
-    proptest::collection::vec(service, 0..7).prop_map(|list| {
+    let service = (0..5_u8, 0..3_u8, any::<u8>(), any::<bool>(), any::<bool>());
+    (proptest::collection::vec(service, 0..7), 0..3_u8).prop_map(|(list, subnet)| {
         let services = list.into_iter().enumerate().filter(|(_, (.., absent))| !absent).collect::<Vec<_>>();
         let mut file = File::default();
         for (place, (kind, arg, needs, create_first, _)) in services {
@@ -26,25 +26,49 @@ fn file() -> impl Strategy<Value = File> {
             let mut service = match kind {
                 0 => external(&name, &needs),
                 1 => job(&name, &arg.to_string(), &needs),
+                2 => several(container(&name, &arg.to_string(), &needs), arg),
+                3 => publishing(container(&name, &arg.to_string(), &needs), needs.len()),
                 _ => process(&name, &arg.to_string(), &needs),
             };
-            service.lifecycle.create_before_destroy = Some(create_first);
+            service.lifecycle.create_before_destroy = Some(create_first).filter(|_| kind != 2);
             file.0.push(service);
+        }
+        let members: Vec<String> = file.0.iter().filter(|s| s.replicas.is_some()).map(|s| s.name.to_string()).collect();
+        if subnet > 0 && !members.is_empty() {
+            network(&mut file, &subnet.to_string(), &members.iter().map(String::as_str).collect::<Vec<_>>());
         }
         file
     })
 }
 
+/// A container of which there are several, or one without a number.
+fn several(mut service: Service, replicas: u8) -> Service {
+    service.replicas = (replicas > 0).then(|| u32::from(replicas));
+    docker(&mut service).memory = (replicas == 1).then_some(1 << 20);
+    service
+}
+
+/// A container that holds a port, which another may have held before.
+fn publishing(mut service: Service, port: usize) -> Service {
+    let port = HostPort::One(8000 + u16::try_from(port).unwrap());
+    docker(&mut service).ports =
+        vec![PortMapping { address: None, host: port, container: 80, protocol: Protocol::Tcp }];
+    service
+}
+
 fn assert_order(world: &World, file: &File) {
     let plan = world.plan(file);
     let places: BTreeMap<&Address, StepId> = plan.steps.iter().map(|step| (&step.address, step.id)).collect();
+    let goes = |step: &&Step| matches!(step.action, Action::Delete | Action::Forget);
+    let of = |service: &ServiceName| {
+        let own: Vec<&Step> = plan.steps.iter().filter(|step| step.address.service == *service).collect();
+        own.into_iter().filter(|step| !goes(step)).map(|step| step.id).collect::<Vec<_>>()
+    };
     let actions: BTreeMap<&Address, Action> = plan.steps.iter().map(|step| (&step.address, step.action)).collect();
     for service in &file.0 {
         for dependency in &service.dependencies {
-            let dependency = Address::only(dependency.service.clone());
-            let own = Address::only(service.name.clone());
-            if let (Some(own), Some(dependency)) = (places.get(&own), places.get(&dependency)) {
-                assert!(dependency < own, "{plan:#?}");
+            if let (Some(first), Some(last)) = (of(&service.name).first(), of(&dependency.service).last()) {
+                assert!(last < first, "{plan:#?}");
             }
         }
     }
@@ -109,8 +133,8 @@ proptest! {
             }
         }
         world.apply(&first);
-        let services: BTreeSet<_> = first.0.iter().map(|service| &service.name).collect();
-        prop_assert_eq!(services.len(), world.state.records.len());
+        let copies: u32 = first.0.iter().map(|service| service.replicas.unwrap_or(1)).sum();
+        prop_assert_eq!(copies as usize, world.state.records.len());
     }
 
     #[test]

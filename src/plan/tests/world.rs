@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::model::{
-    Address, BackendKind, CheckPolicy, Condition, Dependency, DigestKey, Exit, ExternalSpec, Health, HealthCheck,
-    Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject, OnFailure, OpId, Pins, Probe, ProcessSpec,
-    ProjectName, RunId, Service, ServiceName, Spec, Text,
+    Address, BackendKind, CheckPolicy, Condition, Dependency, Desired, DigestKey, DockerSpec, Exit, ExternalSpec,
+    Health, HealthCheck, Instance, Kind, NetworkSpec, NetworkUse, ObjectId, ObjectState, Observation, ObservedObject,
+    OnFailure, OpId, Pins, Probe, ProcessSpec, ProjectName, RunId, Service, ServiceName, Settings, Spec, Text,
 };
 use crate::plan::{Action, ObjectRef, Operation, Plan, PlanError, PlanInput, PlanSource, Request, Step, check, plan};
 use crate::state::{Pending, Record, RecordStatus, State};
@@ -43,6 +44,40 @@ pub(super) fn external(service: &str, needs: &[&str]) -> Service {
     Service { spec: Spec::External(ExternalSpec {}), checks: Vec::new(), ..process(service, "", needs) }
 }
 
+/// A container with one variable, which is what tests change, from an image that `image` names.
+pub(super) fn container(service: &str, image: &str, needs: &[&str]) -> Service {
+    let spec = DockerSpec::new(image);
+    Service { spec: Spec::Docker(Box::new(spec)), ..process(service, "", needs) }
+}
+
+pub(super) fn docker(service: &mut Service) -> &mut DockerSpec {
+    let Spec::Docker(spec) = &mut service.spec else { panic!("{} is no container", service.name) };
+    spec
+}
+
+/// A network, and the containers of a file that are in it.
+pub(super) fn network(file: &mut File, subnet: &str, members: &[&str]) {
+    let subnet = Some(subnet.to_owned());
+    let spec = NetworkSpec { name: "lan".into(), host: None, subnet: subnet.clone() };
+    let base = Service { checks: Vec::new(), settle: Duration::ZERO, ..process("networks.lan", "", &[]) };
+    file.0.push(Service { spec: Spec::Network(spec), ..base });
+    let on = Dependency { service: name("networks.lan"), condition: Condition::Started, restart: false };
+    for service in file.0.iter_mut().filter(|service| members.contains(&service.name.as_str())) {
+        service.dependencies.push(on.clone());
+        service.lifecycle.replace_triggered_by.push(name("networks.lan"));
+        docker(service).networks = vec![NetworkUse { name: "lan".into(), subnet: subnet.clone(), aliases: Vec::new() }];
+    }
+}
+
+/// Every image name stands for its own digest.
+fn pins(file: &File) -> Pins {
+    let pin = |service: &Service| match &service.spec {
+        Spec::Docker(spec) => Some((service.name.clone(), format!("sha256:{}", spec.image))),
+        _ => None,
+    };
+    file.0.iter().filter_map(pin).collect()
+}
+
 /// What the file wants.
 #[derive(Debug, Clone, Default)]
 pub(super) struct File(pub(super) Vec<Service>);
@@ -69,16 +104,48 @@ impl World {
 
     pub(super) fn instances(&self, file: &File) -> BTreeMap<Address, Instance> {
         let key = DigestKey::new([7; 32]);
-        let instance = |service: &Service| {
-            let address = Address::only(service.name.clone());
-            let instance = Instance::new(address.clone(), Arc::new(service.clone()), None, &key);
-            let instance = match self.state.records.get(&address) {
+        let desired = Desired {
+            project: ProjectName::new("test").unwrap(),
+            settings: Settings {
+                state_dir: "/".into(),
+                max_parallel: 4,
+                default_timeout: Duration::from_secs(1),
+                on_failure: OnFailure::Rollback,
+            },
+            services: file.0.iter().map(|service| (service.name.clone(), Arc::new(service.clone()))).collect(),
+            inactive: Vec::new(),
+            sources: Vec::new(),
+        };
+        let settled = |instance: Instance| {
+            let instance = match self.state.records.get(&instance.address) {
                 Some(record) => instance.ignoring(&record.fields, &key),
                 None => instance,
             };
-            (address, instance)
+            (instance.address.clone(), instance)
         };
-        file.0.iter().map(instance).collect()
+        desired.instances(&pins(file), &key).into_iter().map(settled).collect()
+    }
+
+    /// What a look finds: what an engine cannot stamp anew is taken from the records.
+    fn seen(&self) -> BTreeMap<Address, Observation> {
+        let mut seen: BTreeMap<Address, Observation> = BTreeMap::new();
+        for (address, found) in &self.observed {
+            seen.entry(address.clone()).or_default().health.clone_from(&found.health);
+            seen.entry(address.clone()).or_default().conflicts.clone_from(&found.conflicts);
+            for object in &found.objects {
+                let mut object = object.clone();
+                let recorded = |(_, record): &(&Address, &Record)| record.object.as_ref() == Some(&object.id);
+                if let (false, Some((at, record))) =
+                    (object.backend.restamps(), self.state.records.iter().find(recorded))
+                {
+                    object.address = at.clone();
+                    object.op_id = record.op_id.clone();
+                    object.revision = record.revision;
+                }
+                seen.entry(object.address.clone()).or_default().objects.push(object);
+            }
+        }
+        seen
     }
 
     pub(super) fn try_plan(&self, file: &File, request: &Request) -> Result<Plan, Vec<PlanError>> {
@@ -88,11 +155,11 @@ impl World {
             desired: &desired,
             inactive: &BTreeSet::new(),
             recorded: &self.state,
-            observed: &self.observed,
+            observed: &self.seen(),
             looked: true,
             now: Timestamp::UNIX_EPOCH,
             request,
-            pins: &Pins::new(),
+            pins: &pins(file),
             max_parallel: 4,
             on_failure: OnFailure::Rollback,
             source: PlanSource::default(),
@@ -151,7 +218,7 @@ impl World {
             let job = instance.service.kind == Kind::Job;
             let state = if job { ObjectState::Exited(exit(0)) } else { ObjectState::Running };
             let object = ObservedObject {
-                backend: BackendKind::Process,
+                backend: instance.service.spec.backend(),
                 id: ObjectId::new(op_id.as_str()),
                 op_id: op_id.clone(),
                 address: step.address.clone(),
@@ -184,14 +251,18 @@ impl World {
             Operation::Start { .. } => objects[place].state = ObjectState::Running,
             Operation::Restart { .. } => {
                 objects[place].state = ObjectState::Running;
-                objects[place].op_id = op_id.clone();
-                objects[place].revision = step.revision.unwrap();
+                if objects[place].backend.restamps() {
+                    objects[place].op_id = op_id.clone();
+                    objects[place].revision = step.revision.unwrap();
+                }
                 objects[place].drift.clear();
                 objects[place].repair = None;
                 self.observed.get_mut(&home).unwrap().health = None;
             }
             Operation::Update { .. } => {
                 let mut object = objects.remove(place);
+                object.drift.clear();
+                object.repair = None;
                 object.address = step.address.clone();
                 self.observed.entry(step.address.clone()).or_default().objects.push(object);
             }
@@ -210,7 +281,10 @@ impl World {
     fn record(&mut self, step: &Step, instances: &BTreeMap<Address, Instance>, op_id: &OpId) {
         self.state.pending.remove(&step.address);
         let old = match &step.renamed_from {
-            Some(old) => self.state.records.remove(old),
+            Some(old) => {
+                self.state.pending.remove(old);
+                self.state.records.remove(old)
+            }
             None => self.state.records.remove(&step.address),
         };
         if matches!(step.action, Action::Delete | Action::Forget) {
@@ -254,8 +328,8 @@ impl World {
     /// Every object must be the recorded one of what the file wants: none twice, none left over.
     pub(super) fn assert_exactly(&self, file: &File) {
         let instances = self.instances(file);
-        for (address, found) in &self.observed {
-            let wanted = instances.get(address).filter(|i| i.service.spec.backend() == BackendKind::Process);
+        for (address, found) in &self.seen() {
+            let wanted = instances.get(address).filter(|i| i.service.spec.backend() != BackendKind::External);
             let up: Vec<_> = found.objects.iter().map(|object| (object.revision, object.is_up())).collect();
             match wanted {
                 Some(instance) if instance.service.kind == Kind::Job => {

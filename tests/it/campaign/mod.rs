@@ -1,5 +1,7 @@
 //! Kills the real orch at every boundary, and at random, and holds what is left against the file.
 
+#[cfg(feature = "demo")]
+mod docker;
 mod every;
 mod random;
 mod world;

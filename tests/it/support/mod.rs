@@ -1,17 +1,25 @@
 //! What the black-box tests share: a project in a folder of its own, and how to wait.
 
+mod deployment;
+mod engine;
+mod own_engine;
 mod processes;
 mod project;
 mod ran;
+mod registry;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use deployment::Deployment;
+pub(crate) use engine::Engine;
+pub(crate) use own_engine::OwnEngine;
 pub(crate) use processes::Found;
 pub(crate) use project::{Project, files_below};
 pub(crate) use ran::{Ran, Running};
+pub(crate) use registry::Registry;
 
 /// How long anything may take that should happen; long, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -16,8 +16,9 @@ use super::{Ran, Running, wait_until};
 /// The binary under test.
 const ORCH: &str = env!("CARGO_BIN_EXE_orch");
 
-/// A project named `shop`.
+/// A project named `shop`, or as its test says.
 pub(crate) struct Project {
+    name: String,
     temp: tempfile::TempDir,
     root: PathBuf,
     runs: AtomicUsize,
@@ -33,7 +34,7 @@ impl Project {
         for folder in ["shop", "home", "config", "runs"] {
             std::fs::create_dir(temp.path().join(folder)).unwrap();
         }
-        Self { temp, root, runs: AtomicUsize::new(0), env: BTreeMap::new() }
+        Self { name: "shop".to_owned(), temp, root, runs: AtomicUsize::new(0), env: BTreeMap::new() }
     }
 
     /// A project with a file.
@@ -41,6 +42,12 @@ impl Project {
         let project = Self::empty();
         project.yaml(yaml);
         project
+    }
+
+    /// Says what the files of the project call it, which is not in them by itself.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
     }
 
     /// Sets a variable in the environment of every run from now on.
@@ -209,7 +216,7 @@ pub(crate) fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 impl Drop for Project {
     fn drop(&mut self) {
         // Whatever the file says by now: what is recorded goes.
-        let clean = self.write("clean/orch.yaml", "project: shop\nservices: {}\n");
+        let clean = self.write("clean/orch.yaml", format!("project: {}\nservices: {{}}\n", self.name));
         let (clean, state) = (clean.display().to_string(), self.path(".orch").display().to_string());
         if self.path(".orch").is_dir() {
             let mut command = self.command(&["-f", &clean, "--state-dir", &state, "destroy", "--auto-approve"]);

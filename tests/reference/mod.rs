@@ -290,9 +290,11 @@ fn exit_codes(out: &mut String) {
             Exit::ApplyFailed => "The apply failed or a gate was missed; some steps may be done.",
             Exit::Interrupted => "A signal ended the run.",
             Exit::Usage => "The command line is wrong.",
+            Exit::OfCommand(_) => unreachable!("it is no exit of orch's own"),
         };
         writeln!(out, "| {} | {meaning} |", exit.code()).unwrap();
     }
+    out.push_str("\n`orch exec` ends with the exit code of its command.\n");
 }
 
 fn events(out: &mut String) {

@@ -114,8 +114,12 @@ impl<'a> Keys<'a> {
     fn variants(&mut self, path: &str, variants: &'a [Value]) {
         let kind = |variant: &'a Value| variant["properties"]["type"]["const"].as_str();
         let chosen: Vec<(&str, &Value)> = variants.iter().filter_map(|one| Some((kind(one)?, one))).collect();
-        let has = |variant: &Value, key: &str| variant["properties"].get(key).is_some();
         let Some((_, first)) = chosen.first().copied() else { return };
+        // A key that means something else in another type is not common to both.
+        let said = |variant: &Value, key: &str| variant["properties"][key]["description"].clone();
+        let has = |variant: &Value, key: &str| {
+            variant["properties"].get(key).is_some() && said(variant, key) == said(first, key)
+        };
         let mut common: BTreeSet<&str> =
             first["properties"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
         common.retain(|key| *key != "type" && chosen.iter().all(|(_, variant)| has(variant, key)));
@@ -189,7 +193,11 @@ impl<'a> Keys<'a> {
         let has = |name: &str| types.contains(&name);
         match () {
             () if has("string") && has("boolean") => vec!["text".to_owned()],
+            () if has("string") && has("number") && schema.get("maximum").is_some() => vec!["number".to_owned()],
             () if has("string") && has("number") => vec!["duration".to_owned()],
+            () if has("string") && has("integer") && schema.get("pattern").is_some() => {
+                vec!["whole number".to_owned(), "text".to_owned()]
+            }
             () if has("string") && has("integer") => vec!["size".to_owned()],
             () if has("string") => vec!["text".to_owned()],
             () if has("integer") => vec!["whole number".to_owned()],
@@ -283,9 +291,11 @@ fn exit_codes(out: &mut String) {
             Exit::ApplyFailed => "The apply failed or a gate was missed; some steps may be done.",
             Exit::Interrupted => "A signal ended the run.",
             Exit::Usage => "The command line is wrong.",
+            Exit::OfCommand(_) => unreachable!("it is no exit of orch's own"),
         };
         writeln!(out, "| {} | {meaning} |", exit.code()).unwrap();
     }
+    out.push_str("\n`orch exec` ends with the exit code of its command.\n");
 }
 
 fn events(out: &mut String) {

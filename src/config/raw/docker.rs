@@ -6,6 +6,9 @@ use serde::Deserialize;
 use super::{Cpus, Delay, EngineRestart, EngineSignal, EngineSize, GpuCount, Ports, Pull, VolumeText};
 use crate::config::field::{Entries, Field, Names, OneOrList, OneOrMany, Pairs, RawText, Short};
 
+/// A volume or folder, in short or in full.
+pub(crate) type AnyMount = Field<Short<VolumeText, RawMount>>;
+
 /// A container of a Docker engine.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +56,7 @@ pub(crate) struct RawDocker {
     /// of the engine's machine (relative to this file, or to `~`), `"/path"` for a volume without a name,
     /// or a map with `type: volume` or `type: bind`.
     #[serde(default)]
-    pub(crate) volumes: Option<Field<Vec<Field<Short<VolumeText, RawMount>>>>>,
+    pub(crate) volumes: Option<Field<Vec<AnyMount>>>,
     /// Folders in memory: a path, with options after a `:` (`"/run:size=64m"`), or a list of them.
     #[serde(default)]
     pub(crate) tmpfs: Option<Field<OneOrMany<String>>>,

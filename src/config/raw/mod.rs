@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 pub(crate) use backend::{RawBackend, RawLog, RawProcess, RawRestart};
 pub(crate) use check::{RawBackendCheck, RawBody, RawCheck};
-pub(crate) use docker::{RawDocker, RawJoin, RawMount, RawUlimit};
+pub(crate) use docker::{AnyMount, RawDocker, RawJoin, RawMount, RawUlimit};
 pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
 pub(crate) use port::Ports;
 pub(crate) use scalar::{ByteSize, Delay, Period, Signal};

@@ -53,13 +53,15 @@ fn paths_are_relative_to_the_file_that_names_them_and_another_folder_can_be_name
 }
 
 #[test]
-fn the_example_of_the_design_loads_but_for_backends_of_later_versions() {
+fn a_file_of_this_version_is_valid_and_a_backend_of_a_later_one_says_so() {
     let project = Project::new(
         "version: \"1.0\"\nproject: shop\nsettings: {state_dir: .orch, max_parallel: 4, default_timeout: 300, on_failure: rollback}\n\
          networks:\n  production: {type: lan, subnet: 192.168.1.0/24}\nservices:\n  postgres:\n    backend: {type: docker, image: \"postgres:15\"}\n",
     );
+    project.orch(&["validate"]).exits(0);
+    let project = Project::new("services:\n  web:\n    backend: {type: ssh, host: h, binary: /bin/true}\n");
     project
         .orch(&["validate"])
         .exits(1)
-        .says(&["`docker` is a backend that is not available in this version", "`process`"]);
+        .says(&["`ssh` is a backend that is not available in this version", "`process`"]);
 }

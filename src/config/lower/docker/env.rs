@@ -13,6 +13,9 @@ use crate::model::Text;
 /// A name with its place, and its value where it has one.
 type Pair = (Span, String, Option<Text>);
 
+/// The names of an env file, with their values where they have one.
+type Lines = Vec<(String, Option<String>)>;
+
 impl Lowering<'_> {
     /// The environment: env files in their order, then `env`. What an inactive service would read from
     /// outside is not read, as it need not be there.
@@ -103,7 +106,7 @@ impl Lowering<'_> {
         Some((span, name.to_owned(), Some(value)))
     }
 
-    fn env_file(&self, span: Span, path: &str) -> Vec<(String, Option<String>)> {
+    fn env_file(&self, span: Span, path: &str) -> Lines {
         let Some(path) = self.path(span, path) else { return Vec::new() };
         let Some((content, _)) = self.scope.file(&path.display().to_string(), span) else { return Vec::new() };
         parse(&content).unwrap_or_else(|(line, reason)| {
@@ -124,7 +127,7 @@ impl Lowering<'_> {
 /// As in Compose, a value in single quotes is taken as it is, one in double quotes may hold `\n`, `\r`,
 /// `\t`, `\"`, `\$` and `\\`, both may have several lines, and a bare one ends before ` #`. Nothing is
 /// expanded.
-fn parse(text: &str) -> Result<Vec<(String, Option<String>)>, (usize, &'static str)> {
+fn parse(text: &str) -> Result<Lines, (usize, &'static str)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = Vec::new();
     let mut rest = text;

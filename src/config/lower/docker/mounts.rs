@@ -8,7 +8,7 @@ use super::{Lowering, absolute_inside, engine_name};
 use crate::config::diagnostic::{Diagnostic, shorten};
 use crate::config::field::{Field, OneOrMany, Short, given};
 use crate::config::interpolate::absolute;
-use crate::config::raw::{RawDocker, RawMount};
+use crate::config::raw::{AnyMount, RawDocker, RawMount};
 use crate::config::source::Span;
 use crate::model::{Mount, MountSource};
 
@@ -53,7 +53,7 @@ impl Lowering<'_> {
         (mounts, tmpfs)
     }
 
-    fn mount(&self, field: &Field<Short<crate::config::raw::VolumeText, RawMount>>) -> Option<(Span, Mount)> {
+    fn mount(&self, field: &AnyMount) -> Option<(Span, Mount)> {
         let (span, raw) = field.located()?;
         let (source, target, read_only) = match raw {
             Short::Short(text) => {

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use deployment::Deployment;
-pub(crate) use engine::Engine;
+pub(crate) use engine::{Engine, web_root};
 pub(crate) use processes::Found;
 pub(crate) use project::{Project, files_below};
 pub(crate) use ran::{Ran, Running};

@@ -98,6 +98,11 @@ impl<'a> Inverse<'a> {
         self.found.name.as_deref().unwrap_or_default().trim_start_matches('/')
     }
 
+    /// The start of its id, which an engine makes its host name and an alias of.
+    fn short_id(&self) -> Option<&str> {
+        self.found.id.as_deref()?.get(..12)
+    }
+
     fn reference(&self, same_image: bool) -> String {
         let made_from = self.config.image.as_deref().unwrap_or_default();
         let wanted = Reference::parse(&self.wanted.image);

@@ -117,10 +117,13 @@ impl Inverse<'_> {
     fn network_use(&self, name: &str, engine_name: &str, endpoint: &EndpointSettings) -> NetworkUse {
         let wanted = self.wanted.networks.iter().find(|network| network.name == name);
         let aliases: BTreeSet<String> = endpoint.aliases.iter().flatten().cloned().collect();
-        let id = self.found.id.as_deref().unwrap_or_default();
         let compose = self.config.labels.as_ref().and_then(|labels| labels.get(COMPOSE_SERVICE));
+        let hostname = self.config.hostname.as_ref();
         let given = |alias: &String| {
-            let usual = alias == self.name() || id.starts_with(alias.as_str()) || compose == Some(alias);
+            let usual = hostname == Some(alias)
+                || alias == self.name()
+                || Some(alias.as_str()) == self.short_id()
+                || compose == Some(alias);
             !usual && alias != self.service.as_str()
         };
         let wanted_aliases = wanted.map(|network| network.aliases.as_slice()).unwrap_or_default();

@@ -91,14 +91,15 @@ impl Inverse<'_> {
     /// The networks, by the file's names where the engine's are those that the file's have on it.
     pub(super) fn network_uses(&self) -> Vec<NetworkUse> {
         let settings = self.found.network_settings.as_ref();
-        let joined = settings.and_then(|settings| settings.networks.clone()).unwrap_or_default();
+        let joined: BTreeMap<&String, &EndpointSettings> =
+            settings.and_then(|settings| settings.networks.as_ref()).into_iter().flatten().collect();
         let foreign = |name: &str| NetworkUse {
             name: name.to_owned(),
             subnet: Some(FOREIGN_NETWORK.to_owned()),
             aliases: Vec::new(),
         };
         let mut found: Vec<NetworkUse> = Vec::new();
-        for (engine_name, endpoint) in &joined {
+        for (engine_name, endpoint) in joined {
             match engine_name.strip_prefix(&labels::shared_name(self.settings, "")) {
                 Some(name) => found.push(self.network_use(name, engine_name, endpoint)),
                 // Where the file names no network, this is where a container is.

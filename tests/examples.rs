@@ -1,10 +1,12 @@
-//! Every folder in `examples/` validates, plans, and is what `schemas/config.json` describes.
+//! Every folder in `examples/` validates, plans, and is what `schemas/config.json` describes; that of containers
+//! also runs, on the Docker engine of this machine.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
@@ -55,8 +57,21 @@ fn every_example_validates() {
     }
 }
 
+/// The images of `examples/docker`, which its plan asks the engine about.
+fn make_images() {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let script = root().join("examples/docker/make-images");
+        #[expect(clippy::disallowed_methods, reason = "the test plays the part of the user")]
+        let Output { status, stderr, .. } = Command::new(script).output().unwrap();
+        let problems = String::from_utf8_lossy(&stderr);
+        assert!(status.success(), "the images cannot be made; `tests/run` has what they need: {problems}");
+    });
+}
+
 #[test]
 fn every_example_plans_to_create_all_that_it_has() {
+    make_images();
     for example in examples() {
         let state = tempfile::tempdir().unwrap();
         let output = orch(&example, state.path(), &["plan", "--json", "--detailed-exitcode"]);
@@ -98,6 +113,98 @@ fn variable_files_and_profiles_of_the_example_work() {
     assert!(production.contains("env.PLACE: \"production\"") && production.contains("inspector"), "{production}");
     assert!(production.contains("costs ${5}"), "{production}");
     assert!(production.contains("(sensitive)") && !production.contains("hunter2"), "{production}");
+}
+
+/// A copy of the example of containers under a project name of its own; what it made on the engine goes with it.
+struct Containers {
+    project: String,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Containers {
+    fn new() -> Self {
+        make_images();
+        let folder = tempfile::Builder::new().prefix("orch-example-").tempdir().unwrap();
+        let project = folder.path().file_name().unwrap().to_string_lossy().to_lowercase();
+        let example = root().join("examples/docker");
+        let definition = std::fs::read_to_string(example.join("orch.yaml")).unwrap();
+        let definition = definition.replace("project: docker-example", &format!("project: {project}"));
+        std::fs::write(folder.path().join("orch.yaml"), definition).unwrap();
+        std::fs::copy(example.join("watch"), folder.path().join("watch")).unwrap();
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        Self { project, folder, port }
+    }
+
+    /// Runs orch with a version of the API; what it says, when its exit code is this one.
+    #[track_caller]
+    fn orch(&self, args: &[&str], api: &str, code: i32) -> String {
+        let (port, api) = (format!("port={}", self.port), format!("api={api}"));
+        let state = self.folder.path().join(".orch");
+        let all = [args, &["--var", port.as_str(), "--var", api.as_str()]].concat();
+        let Output { status, stdout, stderr } = orch(self.folder.path(), &state, &all);
+        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        assert_eq!(status.code(), Some(code), "orch {all:?}: {said}");
+        said
+    }
+
+    /// What the API says.
+    fn fruit(&self) -> String {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(b"GET /cgi-bin/fruit HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// The ids of what the engine has of the project: `ps --all`, `network ls`, `volume ls`.
+    fn left(&self, list: &[&str]) -> Vec<String> {
+        let label = format!("label=orch.project={}", self.project);
+        docker(&[list, &["--quiet", "--filter", &label]].concat()).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        let _ = orch(self.folder.path(), &self.folder.path().join(".orch"), &["destroy", "--auto-approve"]);
+        for (list, remove) in [
+            (&["ps", "--all"][..], &["rm", "--force", "--volumes"][..]),
+            (&["network", "ls"], &["network", "rm"]),
+            (&["volume", "ls"], &["volume", "rm"]),
+        ] {
+            for id in self.left(list) {
+                docker(&[remove, &[id.as_str()]].concat());
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test plays the part of the user")]
+fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_example_of_containers_comes_up_changes_and_goes() {
+    let example = Containers::new();
+    example.orch(&["apply", "--auto-approve"], "1", 0);
+    let fruit = example.fruit();
+    assert!(fruit.ends_with("version 1:\napple\npear\n"), "{fruit}");
+    example.orch(&["plan", "--detailed-exitcode"], "1", 0);
+
+    let plan = example.orch(&["plan", "--detailed-exitcode"], "2", 2);
+    assert!(plan.contains("orch-example/api:2") && !plan.contains("secret"), "{plan}");
+    example.orch(&["apply", "--auto-approve"], "2", 0);
+    let fruit = example.fruit();
+    assert!(fruit.ends_with("version 2:\napple\npear\n"), "the data is what it was: {fruit}");
+    example.orch(&["plan", "--detailed-exitcode"], "2", 0);
+
+    example.orch(&["destroy", "--auto-approve"], "2", 0);
+    let empty: Vec<String> = Vec::new();
+    assert_eq!((example.left(&["ps", "--all"]), example.left(&["network", "ls"])), (empty.clone(), empty));
+    assert_eq!(example.left(&["volume", "ls"]).len(), 1, "the volume is kept");
 }
 
 /// What a YAML text means as JSON: enough of YAML 1.2 for the examples, apart from orch's own reader so

@@ -23,10 +23,12 @@ pub enum Exit {
     Interrupted,
     /// The command line is wrong.
     Usage,
+    /// The exit code of a command that ran in a service (`orch exec`), whatever it means there.
+    OfCommand(u8),
 }
 
 impl Exit {
-    /// Every exit, in the order of the codes.
+    /// Every exit of orch's own, in the order of the codes.
     pub const ALL: [Self; 8] = [
         Self::Done,
         Self::Error,
@@ -51,6 +53,7 @@ impl Exit {
             Self::Interrupted => 6,
             // EX_USAGE of sysexits(3).
             Self::Usage => 64,
+            Self::OfCommand(code) => code,
         }
     }
 

@@ -111,6 +111,11 @@ impl Session {
         LockOptions { doing: doing.to_owned(), timeout }
     }
 
+    /// A variable of orch's own environment.
+    pub(super) fn variable(&self, name: &str) -> Option<&String> {
+        self.env.get(name)
+    }
+
     /// A path as the command line means it.
     pub(super) fn path(&self, path: &Path) -> PathBuf {
         self.cwd.join(path)

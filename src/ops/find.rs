@@ -1,11 +1,12 @@
 //! The one object that a name on the command line means.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::status::choose;
 use super::{OpError, Project};
 use crate::backend::Observer;
-use crate::model::{Address, BackendKind, ObservedObject};
+use crate::model::{Address, BackendKind, ObservedObject, ServiceName};
 
 /// What a name means.
 pub(super) struct Found {
@@ -30,10 +31,12 @@ pub(super) async fn find(project: &Project, name: &str, prefer_up: bool) -> Resu
         found.extend(objects.into_iter().map(|object| (kind, observer.clone(), object)));
     }
     let known = state.records.keys().chain(found.iter().map(|(.., object)| &object.address));
-    let wanted = project.loaded.desired.services.keys().cloned().map(Into::into);
-    // A service with copies has none without a number.
-    let wanted = wanted.filter(|address: &Address| !state.records.keys().any(|it| it.service == address.service));
-    let mut chosen = choose(&[name.to_owned()], known.cloned().chain(wanted).collect())?;
+    let mut known: BTreeSet<Address> = known.cloned().collect();
+    // Of a service with copies none is without a number.
+    let unknown = |name: &&ServiceName| !known.iter().any(|address| address.service == **name);
+    let wanted: Vec<ServiceName> = project.loaded.desired.services.keys().filter(unknown).cloned().collect();
+    known.extend(wanted.into_iter().map(Into::into));
+    let mut chosen = choose(&[name.to_owned()], known)?;
     let address = match (chosen.pop(), &chosen[..]) {
         (Some(address), []) => address,
         (last, others) => {

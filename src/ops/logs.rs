@@ -1,185 +1,97 @@
-//! `orch logs`: the log of one instance, from its rotated files on, and what is added while followed.
+//! `orch logs`: the log of one instance, from files or as its backend streams it.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::{Interval, MissedTickBehavior};
 
-use super::status::choose;
+use super::find::find;
+use super::log_files::LogFiles;
 use super::{OpError, Project};
-use crate::backend::Observer;
-use crate::model::ObjectId;
+use crate::backend::{LogLine, LogQuery, LogStream};
+use crate::model::Address;
 
-/// Which part of a log.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LogsOptions {
-    /// Only the last lines.
-    pub lines: Option<usize>,
-    /// Only lines from then on.
-    pub since: Option<Timestamp>,
-}
+/// How often followed files are read. A rotation renames files, which a watch on one of them misses.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// A line of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// When it was written; `None` for a line that carries no time.
-    pub at: Option<Timestamp>,
-    /// What was written.
-    pub text: String,
-}
+/// How many lines are handed on at once, at most, of a stream that has more of them ready.
+const AT_ONCE: usize = 1000;
 
-/// The log of one instance, open for reading.
+/// The log of one instance.
 pub struct Logs {
-    options: LogsOptions,
-    files: Vec<PathBuf>,
-    /// How far the newest file was read, and which file that was: a rotation gives another one.
-    current: Option<(PathBuf, u64, u64)>,
-    /// A line whose end was not written yet.
-    partial: String,
+    address: Address,
+    source: Source,
+}
+
+enum Source {
+    /// Files; whether what is there was read, and when to look for more.
+    Files { files: Box<LogFiles>, begun: bool, ticks: Option<Interval> },
+    /// A stream of the backend's.
+    Stream(LogStream),
 }
 
 impl Logs {
-    /// Finds the log of a service.
+    /// Finds the log of a service, or of one copy of it.
     ///
     /// # Errors
-    /// When the service is not known, has never run, or its backend keeps no log.
-    pub async fn open(project: &Project, service: &str, options: LogsOptions) -> Result<Self, OpError> {
-        let state = project.store.read()?;
-        let observers = project.observers(&project.key()?, &state);
-        let mut found = Vec::new();
-        for (_, observer) in observers.iter() {
-            let objects = observer.list().await;
-            let objects = objects.map_err(|error| OpError::backend(format!("looking for {service}"), error))?;
-            found.extend(objects.into_iter().map(|object| (observer.clone(), object)));
-        }
-        let known = state.records.keys().chain(found.iter().map(|(_, object)| &object.address));
-        let wanted = project.loaded.desired.services.keys().cloned().map(Into::into);
-        let chosen = choose(&[service.to_owned()], known.cloned().chain(wanted).collect())?;
-        let [address] = &chosen[..] else {
-            let names: Vec<_> = chosen.iter().map(ToString::to_string).collect();
-            return Err(OpError::request(
-                format!("`{service}` has several instances"),
-                format!("name one: {}", names.join(", ")),
-            ));
-        };
-        let recorded = state.records.get(address).and_then(|record| record.object.as_ref());
-        let own = found.iter().filter(|(_, object)| object.address == *address || Some(&object.id) == recorded);
-        let Some((observer, object)) = own.max_by_key(|(_, object)| (Some(&object.id) == recorded, &object.op_id))
-        else {
+    /// When the service is not known, has never run, or its backend keeps no log that can be read.
+    pub async fn open(project: &Project, service: &str, query: LogQuery) -> Result<Self, OpError> {
+        let found = find(project, service, false).await?;
+        let address = found.address;
+        let Some((_, observer, object)) = found.object else {
             return Err(OpError::request(
                 format!("{address} has no log: orch runs nothing of it"),
                 "`orch status` shows what runs",
             ));
         };
-        Self::of(observer.as_ref(), &object.id, service, options).await
-    }
-
-    async fn of(
-        observer: &dyn Observer,
-        object: &ObjectId,
-        service: &str,
-        options: LogsOptions,
-    ) -> Result<Self, OpError> {
-        let files = observer.log_files(object).await;
-        let files = files.map_err(|error| OpError::backend(format!("looking for the log of {service}"), error))?;
-        Ok(Self { options, files, current: None, partial: String::new() })
-    }
-
-    /// What is there now, within the options.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn read(&mut self) -> Result<Vec<LogLine>, OpError> {
-        let mut lines = std::collections::VecDeque::new();
-        let most = self.options.lines.unwrap_or(usize::MAX);
-        let since = self.options.since;
-        let mut keep = |line: LogLine| {
-            if since.is_none_or(|since| line.at.is_some_and(|at| at >= since)) {
-                if lines.len() == most {
-                    lines.pop_front();
-                }
-                if most > 0 {
-                    lines.push_back(line);
-                }
+        let failed = |error| OpError::backend(format!("looking for the log of {address}"), error);
+        let source = match observer.stream_log(&object.id, query).await.map_err(failed)? {
+            Some(stream) => Source::Stream(stream),
+            None => {
+                let files = observer.log_files(&object.id).await.map_err(failed)?;
+                let files = Box::new(LogFiles::new(files, query));
+                Source::Files { files, begun: false, ticks: query.follow.then(ticks) }
             }
         };
-        let files = self.files.clone();
-        let Some((newest, older)) = files.split_last() else { return Ok(Vec::new()) };
-        for path in older {
-            // A file that was rotated away since it was listed is gone, which is what rotation is for.
-            let Ok(file) = File::open(path) else { continue };
-            for line in BufReader::new(file).split(b'\n') {
-                keep(parse(&line.map_err(OpError::io("read", path))?));
-            }
-        }
-        self.read_on(newest, &mut keep)?;
-        Ok(lines.into())
+        Ok(Self { address, source })
     }
 
-    /// What was added since the last call.
+    /// The next lines; `None` at the end, which a log that is followed has when what logs is removed.
+    /// May be dropped and called again.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn added(&mut self) -> Result<Vec<LogLine>, OpError> {
-        let Some(newest) = self.files.last().cloned() else { return Ok(Vec::new()) };
-        let mut lines = Vec::new();
-        if let Some((_, inode, read)) = self.current.clone()
-            && let Some(rotated) = self.rotated(&newest, inode)
-        {
-            let mut rest = File::open(&rotated).map_err(OpError::io("open", &rotated))?;
-            rest.seek(SeekFrom::Start(read)).map_err(OpError::io("read", &rotated))?;
-            self.take(&mut rest, &rotated, &mut |line| lines.push(line))?;
-            self.current = None;
+    /// When the log cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Vec<LogLine>>, OpError> {
+        match &mut self.source {
+            Source::Files { files, begun: begun @ false, .. } => {
+                *begun = true;
+                files.read().map(Some)
+            }
+            Source::Files { ticks: None, .. } => Ok(None),
+            Source::Files { files, ticks: Some(ticks), .. } => loop {
+                ticks.tick().await;
+                let lines = files.added()?;
+                if !lines.is_empty() {
+                    return Ok(Some(lines));
+                }
+            },
+            Source::Stream(stream) => {
+                let failed = |error| OpError::backend(format!("reading the log of {}", self.address), error);
+                let Some(first) = stream.next().await else { return Ok(None) };
+                let mut lines = vec![first.map_err(failed)?];
+                while lines.len() < AT_ONCE
+                    && let Some(Some(more)) = stream.next().now_or_never()
+                {
+                    lines.push(more.map_err(failed)?);
+                }
+                Ok(Some(lines))
+            }
         }
-        self.read_on(&newest, &mut |line| lines.push(line))?;
-        Ok(lines)
-    }
-
-    /// The file that was the newest until it was rotated, when it was.
-    fn rotated(&self, newest: &Path, inode: u64) -> Option<PathBuf> {
-        let inode_of = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.ino());
-        if inode_of(newest) == Some(inode) {
-            return None;
-        }
-        let first = newest.with_added_extension("1");
-        (inode_of(&first) == Some(inode)).then_some(first)
-    }
-
-    fn read_on(&mut self, path: &Path, keep: &mut impl FnMut(LogLine)) -> Result<(), OpError> {
-        let Ok(mut file) = File::open(path) else { return Ok(()) };
-        let inode = file.metadata().map_err(OpError::io("read", path))?.ino();
-        let start = match &self.current {
-            Some((_, known, read)) if *known == inode => *read,
-            _ => 0,
-        };
-        file.seek(SeekFrom::Start(start)).map_err(OpError::io("read", path))?;
-        let read = self.take(&mut file, path, keep)?;
-        self.current = Some((path.to_owned(), inode, start + read));
-        Ok(())
-    }
-
-    /// Reads to the end; the start of a line whose end is not there yet waits for it.
-    fn take(&mut self, file: &mut File, path: &Path, keep: &mut impl FnMut(LogLine)) -> Result<u64, OpError> {
-        let mut bytes = Vec::new();
-        let read = file.read_to_end(&mut bytes).map_err(OpError::io("read", path))?;
-        self.partial.push_str(&String::from_utf8_lossy(&bytes));
-        let text = std::mem::take(&mut self.partial);
-        let mut lines = text.split('\n');
-        let last = lines.next_back().unwrap_or_default();
-        lines.for_each(|line| keep(parse(line.as_bytes())));
-        last.clone_into(&mut self.partial);
-        Ok(read as u64)
     }
 }
 
-/// Takes the time off a line: `2026-11-21T05:32:10.123Z text`.
-fn parse(line: &[u8]) -> LogLine {
-    let line = String::from_utf8_lossy(line);
-    let stamped = line.split_once(' ').and_then(|(at, text)| Some((at.parse().ok()?, text)));
-    match stamped {
-        Some((at, text)) => LogLine { at: Some(at), text: text.to_owned() },
-        None => LogLine { at: None, text: line.into_owned() },
-    }
+fn ticks() -> Interval {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

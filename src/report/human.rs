@@ -25,14 +25,20 @@ impl<W: Write> Human<W> {
 
 impl<W: Write + Send> Sink for Human<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        let Some(said) = self.narrator.say(event) else { return Ok(()) };
-        let mut text = format!("{} ", stamp(event.at));
-        let _ = match said.paint {
-            Some(paint) => writeln!(text, "{}", self.look.paint(paint, &said.text)),
-            None => writeln!(text, "{}", said.text),
-        };
-        for line in &said.below {
-            let _ = writeln!(text, "    {line}");
+        let all = self.narrator.say(event);
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for said in all {
+            let _ = write!(text, "{} ", stamp(event.at));
+            let _ = match said.paint {
+                Some(paint) => writeln!(text, "{}", self.look.paint(paint, &said.text)),
+                None => writeln!(text, "{}", said.text),
+            };
+            for line in &said.below {
+                let _ = writeln!(text, "    {line}");
+            }
         }
         self.writer.write_all(text.as_bytes())?;
         self.writer.flush()
@@ -41,7 +47,7 @@ impl<W: Write + Send> Sink for Human<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, failing_run, finished, interrupted_run, started};
+    use super::super::testing::{at, failing_run, finished, interrupted_run, pulling_run, started};
     use super::*;
     use crate::event::What;
 
@@ -90,6 +96,24 @@ mod tests {
         "#);
         let probes = |verbosity| told(failing_run(), verbosity).matches("(probe ").count();
         assert_eq!((probes(Verbosity::Normal), probes(Verbosity::Verbose)), (2, 3));
+    }
+
+    #[test]
+    fn a_pull_says_when_it_begins_now_and_then_how_far_it_is_and_what_came() {
+        let mut human = Human::new(Vec::new(), Look::plain(), Verbosity::Normal);
+        for (second, what) in pulling_run() {
+            human.event(&Event { at: at(second), what }).expect("a vector takes all");
+        }
+        insta::assert_snapshot!(String::from_utf8(human.writer).expect("UTF-8"), @r"
+        2026-11-21T05:32:10Z web: creating (new in the file)
+        2026-11-21T05:32:10Z web: getting what it needs
+        2026-11-21T05:32:11Z web: pulling shop/web:1.2
+        2026-11-21T05:32:22Z web: pulling shop/web:1.2: 5.5 of 24.0 MB, 1 of 3 layers
+        2026-11-21T05:32:33Z web: pulling shop/web:1.2: 6.5 of 24.0 MB, 2 of 3 layers
+        2026-11-21T05:32:35Z web: pulled shop/web:1.2: 24.0 MB in 3 layers, 1 of them already there, in 24.0 s
+        2026-11-21T05:32:35Z web: starting the new one
+        2026-11-21T05:32:36Z web: created in 1.2 s
+        ");
     }
 
     #[test]

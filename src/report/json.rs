@@ -28,14 +28,18 @@ impl<W: Write + Send> Sink for Ndjson<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, failing_run};
+    use super::super::testing::{at, failing_run, pulling_run};
     use super::*;
 
     #[test]
     fn each_event_is_a_line_that_reads_back() {
         let mut sink = Ndjson::new(Vec::new());
-        let events: Vec<Event> =
-            failing_run().into_iter().zip(0..).map(|(what, s)| Event { at: at(s), what }).collect();
+        let events: Vec<Event> = failing_run()
+            .into_iter()
+            .chain(pulling_run().into_iter().map(|(_, what)| what))
+            .zip(0..)
+            .map(|(what, s)| Event { at: at(s), what })
+            .collect();
         events.iter().for_each(|event| sink.event(event).expect("a vector takes all"));
         let text = String::from_utf8(sink.0).expect("UTF-8");
         let first = text.lines().next().expect("a line");

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::Paint;
 use super::plan_facts::{doing, past};
+use super::pull::Pull;
 use super::text::{count, escape, names};
 use super::time::duration;
-use crate::event::{Event, RunOutcome, StepOutcome, What};
+use crate::event::{Event, Progress, RunOutcome, StepOutcome, What};
 use crate::model::Address;
 use crate::plan::{Action, Mode, StepId};
 
@@ -66,6 +69,7 @@ pub(super) struct Narrator {
     verbosity: Verbosity,
     mode: Mode,
     probes: BTreeMap<(StepId, usize), (bool, String)>,
+    pulls: BTreeMap<StepId, Pull>,
     failed: Vec<Address>,
     rolled_back: usize,
     skipped: Vec<Address>,
@@ -77,6 +81,7 @@ impl Narrator {
             verbosity,
             mode: Mode::Apply,
             probes: BTreeMap::new(),
+            pulls: BTreeMap::new(),
             failed: Vec::new(),
             rolled_back: 0,
             skipped: Vec::new(),
@@ -84,11 +89,42 @@ impl Narrator {
     }
 
     /// What to say of an event; nothing of what does not matter.
-    pub(super) fn say(&mut self, event: &Event) -> Option<Said> {
-        let said = self.words(event)?;
-        let matters = matches!(event.what, What::RunFinished { .. } | What::Interrupted { .. })
-            || matches!(said.paint, Some(Paint::Red | Paint::Yellow));
-        (self.verbosity > Verbosity::Quiet || matters).then_some(said)
+    pub(super) fn say(&mut self, event: &Event) -> Vec<Said> {
+        let pulled = self.pulled(event);
+        let ends = matches!(event.what, What::RunFinished { .. } | What::Interrupted { .. });
+        let matters = |said: &Said| ends || matches!(said.paint, Some(Paint::Red | Paint::Yellow));
+        let said = pulled.into_iter().chain(self.words(event));
+        said.filter(|said| self.verbosity > Verbosity::Quiet || matters(said)).collect()
+    }
+
+    /// What is said of a pull that is over: the first other thing that is told of its step says so.
+    fn pulled(&mut self, event: &Event) -> Option<Said> {
+        let (What::Operation { step, address, .. }
+        | What::Probed { step, address, .. }
+        | What::RollbackStarted { step, address, .. }
+        | What::StepFinished { step, address, .. }) = &event.what
+        else {
+            return None;
+        };
+        let ended = self.pulls.remove(step)?.ended(event.at)?;
+        Some(Said::of(address, ended))
+    }
+
+    /// A pull says when it begins, and every now and then how far it is.
+    fn progressed(&mut self, step: StepId, address: &Address, progress: &Progress, at: Timestamp) -> Option<Said> {
+        let said = match self.pulls.get_mut(&step) {
+            Some(pull) if pull.is_of(progress) => {
+                pull.take(progress);
+                pull.due(at)?
+            }
+            _ => {
+                let pull = Pull::new(progress, at);
+                let begun = pull.begun();
+                self.pulls.insert(step, pull);
+                begun
+            }
+        };
+        Some(Said::of(address, said).passing())
     }
 
     fn words(&mut self, event: &Event) -> Option<Said> {
@@ -102,7 +138,9 @@ impl Narrator {
                 Said::of(address, format!("{} ({reason})", doing(*action))).passing()
             }
             What::Operation { address, detail, .. } => Said::of(address, detail).passing(),
-            What::Progressed { .. } => return None,
+            What::Progressed { step, address, progress } => {
+                return self.progressed(*step, address, progress, event.at);
+            }
             What::Probed { step, address, check, attempt, healthy, detail } => {
                 return self.probe((*step, *check), address, *attempt, *healthy, detail);
             }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::ProgressDrawTarget;
 use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{ColorChoice, Human, Look, Ndjson, Progress, Sink, Verbosity};
 
@@ -149,6 +150,14 @@ impl Output {
         }
     }
 
+    /// Whether stdout is a pipe that nobody reads any more, found out without writing to it.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        let stdout = io::stdout();
+        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+        poll(&mut polled, Some(&Timespec::default())).is_ok() && polled[0].revents().contains(PollFlags::ERR)
+    }
+
     /// Writes text to `out` and flushes it.
     ///
     /// # Errors
@@ -174,7 +183,8 @@ pub(super) fn draw_target() -> ProgressDrawTarget {
 }
 
 /// The columns and rows of the terminal that stdout is; asked anew each time, for it can be resized.
-pub(super) fn terminal_size() -> Option<(usize, usize)> {
+#[must_use]
+pub fn terminal_size() -> Option<(usize, usize)> {
     size_of(io::stdout())
 }
 

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::narrate::{Narrator, Said, Verbosity, noun};
 use super::output::{draw_target, terminal_size};
 use super::plan_facts::doing;
+use super::pull::Pull;
 use super::text::{cut, escape, width};
 use super::time::seconds;
 use super::{Look, Output, Paint, Sink, Stream};
@@ -37,6 +38,8 @@ struct Running {
     detail: Option<String>,
     /// How many probes answered, and what the last one said.
     probe: Option<(u32, bool, String)>,
+    /// The image that is on its way.
+    pull: Option<Pull>,
 }
 
 /// Draws what is going on, and prints what has ended above it.
@@ -102,17 +105,24 @@ impl Progress {
             What::RunStarted { mode, steps, .. } => (self.mode, self.steps) = (*mode, *steps),
             What::StepStarted { step, address, action, .. } => {
                 let (address, action) = (address.clone(), *action);
-                self.running.insert(*step, Running { address, action, since: event.at, detail: None, probe: None });
+                let (detail, probe, pull) = (None, None, None);
+                self.running.insert(*step, Running { address, action, since: event.at, detail, probe, pull });
             }
-            What::Operation { step, detail, .. } => self.change(*step, |running| running.detail = Some(detail.clone())),
+            What::Operation { step, detail, .. } => self.change(*step, |running| {
+                running.detail = Some(detail.clone());
+                running.pull = None;
+            }),
             What::Progressed { step, progress, .. } => {
-                let part = progress.part.as_ref().map(|part| format!(" {part}")).unwrap_or_default();
-                let detail = format!("{}{part}: {}", progress.what, progress.status);
-                self.change(*step, |running| running.detail = Some(detail));
+                let at = event.at;
+                self.change(*step, |running| match &mut running.pull {
+                    Some(pull) if pull.is_of(progress) => pull.take(progress),
+                    other => *other = Some(Pull::new(progress, at)),
+                });
             }
             What::RollbackStarted { step, .. } => self.change(*step, |running| {
                 running.detail = Some("going back to the last healthy version".to_owned());
                 running.probe = None;
+                running.pull = None;
             }),
             What::Probed { step, attempt, healthy, detail, .. } => {
                 self.change(*step, |running| running.probe = Some((*attempt, *healthy, detail.clone())));
@@ -185,12 +195,20 @@ impl Progress {
             .collect();
         let name = steps.iter().map(|(_, address, _)| address.len()).max().unwrap_or(0);
         let time = steps.iter().map(|(.., elapsed)| elapsed.len()).max().unwrap_or(0);
-        let mut lines: Vec<String> = steps
-            .iter()
-            .map(|(running, address, elapsed)| {
-                self.line(running, &format!(" {address:name$}  {elapsed:>time$}  "), columns)
-            })
-            .collect();
+        let mut lines = Vec::new();
+        // Every step comes before the layers of any.
+        let mut spare = room.saturating_sub(self.running.len());
+        for (running, address, elapsed) in &steps {
+            lines.push(self.line(running, &format!(" {address:name$}  {elapsed:>time$}  "), columns));
+            let layers = running.pull.as_ref().map(|pull| pull.lines(self.look)).unwrap_or_default();
+            let shown = layers.len().min(spare);
+            spare -= shown;
+            lines.extend(
+                layers[..shown]
+                    .iter()
+                    .map(|layer| cut(&plain(&format!("    {}", escape(layer))), columns, self.look).into_owned()),
+            );
+        }
         if shown < self.running.len() {
             lines.push(cut(&format!("  + {} more", self.running.len() - shown), columns, self.look).into_owned());
         }
@@ -210,17 +228,23 @@ impl Progress {
             true => SPINNER[self.frame % SPINNER.len()],
             false => ASCII_SPINNER[self.frame % ASCII_SPINNER.len()],
         };
-        let detail = running.detail.as_deref().unwrap_or_else(|| doing(running.action));
+        let pull = running.pull.as_ref().map(Pull::so_far);
+        let detail = pull.as_deref().or(running.detail.as_deref()).unwrap_or_else(|| doing(running.action));
         let mut what = format!("{lead}{}", escape(detail));
         if let Some((count, healthy, said)) = &running.probe {
             let probes = if *healthy { "passed" } else { "waiting" };
             what.push_str(&format!(" | probe {count} {probes}: {}", escape(said)));
         }
-        // indicatif fills a line by its number of characters: one of another width would make it wrap.
-        let what: String = what.chars().map(|c| if width(c.encode_utf8(&mut [0; 4])) == 1 { c } else { '?' }).collect();
+        let what = plain(&what);
         let what = cut(&what, columns.saturating_sub(width(spinner)), self.look);
         format!("{}{what}", self.look.paint(Paint::of_action(running.action), spinner))
     }
+}
+
+/// Text of which every character takes one column: indicatif fills a line by its number of characters,
+/// and one of another width would make it wrap.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if width(c.encode_utf8(&mut [0; 4])) == 1 { c } else { '?' }).collect()
 }
 
 /// How long a step has run, in whole seconds: tenths that jump by the redraw rate only distract.
@@ -236,10 +260,10 @@ fn write_all(out: &mut Stream, text: &str) -> io::Result<()> {
 impl Sink for Progress {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.follow(event);
-        if let Some(said) = self.narrator.say(event)
-            && !said.passing
-        {
-            self.keep(&said);
+        for said in self.narrator.say(event) {
+            if !said.passing {
+                self.keep(&said);
+            }
         }
         if matches!(event.what, What::RunFinished { .. }) {
             self.end()?;
@@ -274,7 +298,7 @@ mod tests {
 
     use indicatif::TermLike;
 
-    use super::super::testing::{at, failing_run, interrupted_run, probed, started, step_started};
+    use super::super::testing::{at, failing_run, interrupted_run, probed, pulling_run, started, step_started};
     use super::*;
 
     fn progress(target: ProgressDrawTarget, size: fn() -> Option<(usize, usize)>) -> Progress {
@@ -301,6 +325,36 @@ mod tests {
         ⠋ a-long-name@host1   1 min 8 s  creating | probe 4 waiting: evil\u{1b}[2J\nline
         Apply: 1/3 steps
         "#);
+    }
+
+    fn pulling(events: usize, size: fn() -> Option<(usize, usize)>) -> String {
+        let mut progress = progress(ProgressDrawTarget::hidden(), size);
+        progress.event(&Event { at: at(0), what: started() }).expect("hidden");
+        for (second, what) in pulling_run().into_iter().take(events) {
+            progress.event(&Event { at: at(second), what }).expect("hidden");
+        }
+        progress.live(at(15)).join("\n")
+    }
+
+    #[test]
+    fn a_pull_has_a_bar_for_each_layer_until_it_is_over() {
+        insta::assert_snapshot!(pulling(11, || Some((100, 24))), @r"
+        ⠋ web  15 s  pulling shop/web:1.2: 6.5 of 24.0 MB, 1 of 3 layers
+            1a1b2c3d4e5f  extracting   ████████████░░░░░░░░░░░░  2.0 of 4.0 MB
+            2a1b2c3d4e5f  downloading  ███░░░░░░░░░░░░░░░░░░░░░  2.5 of 20.0 MB
+            layers: 1 done
+        Apply: 0/3 steps
+        ");
+        // Where there is no room, the steps go first; and on a narrow terminal nothing wraps.
+        insta::assert_snapshot!(pulling(11, || Some((60, 5))), @r"
+        ⠋ web  15 s  pulling shop/web:1.2: 6.5 of 24.0 MB, 1 of 3 …
+            1a1b2c3d4e5f  extracting   ████████████░░░░░░░░░░░░  2…
+        Apply: 0/3 steps
+        ");
+        insta::assert_snapshot!(pulling(15, || Some((100, 24))), @r"
+        ⠋ web  15 s  starting the new one
+        Apply: 0/3 steps
+        ");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::event::{EVENT_FORMAT, RunOutcome, StepOutcome, What};
+use crate::event::{EVENT_FORMAT, Progress, RunOutcome, StepOutcome, What};
 use crate::model::{
     Address, BackendKind, Condition, Dependency, Digest, Drift, DriftKind, FieldValue, Kind, ObjectId, OnFailure,
     ProjectName, RunId, ServiceName,
@@ -229,6 +229,42 @@ pub(super) fn failing_run() -> Vec<What> {
             because: "api failed".into(),
         },
         ended(RunOutcome::Failed, [1, 1, 1, 0]),
+    ]
+}
+
+/// The first seconds of a step that pulls an image, with the second of each event.
+pub(super) fn pulling_run() -> Vec<(i64, What)> {
+    let told = |second: i64, part: &str, status: &str, current: u64, total: u64| {
+        let some = |n: u64| Some(n).filter(|n| *n > 0);
+        let progress = Progress {
+            what: "shop/web:1.2".into(),
+            part: Some(part.to_owned()).filter(|part| !part.is_empty()),
+            status: status.into(),
+            current: some(current),
+            total: some(total),
+        };
+        (second, What::Progressed { step: StepId(1), address: address("web"), progress })
+    };
+    let operation = |second: i64, detail: &str| {
+        (second, What::Operation { step: StepId(1), address: address("web"), detail: detail.into() })
+    };
+    vec![
+        (0, step_started(1, "web")),
+        operation(0, "getting what it needs"),
+        told(1, "", "Pulling from shop/web", 0, 0),
+        told(1, "0a1b2c3d4e5f", "Already exists", 0, 0),
+        told(1, "1a1b2c3d4e5f", "Pulling fs layer", 0, 0),
+        told(1, "2a1b2c3d4e5f", "Pulling fs layer", 0, 0),
+        told(2, "1a1b2c3d4e5f", "Downloading", 1_000_000, 4_000_000),
+        told(8, "1a1b2c3d4e5f", "Downloading", 3_000_000, 4_000_000),
+        told(12, "2a1b2c3d4e5f", "Downloading", 2_500_000, 20_000_000),
+        told(13, "1a1b2c3d4e5f", "Download complete", 0, 0),
+        told(14, "1a1b2c3d4e5f", "Extracting", 2_000_000, 4_000_000),
+        told(23, "1a1b2c3d4e5f", "Pull complete", 0, 0),
+        told(24, "2a1b2c3d4e5f", "Pull complete", 0, 0),
+        told(24, "", "Status: Downloaded newer image for shop/web:1.2", 0, 0),
+        operation(25, "starting the new one"),
+        (26, step_ended(1, "web", StepOutcome::Done)),
     ]
 }
 

@@ -7,6 +7,7 @@ mod files;
 mod identity;
 mod listeners;
 mod processes;
+mod terminal;
 
 pub use clock::now;
 pub use crash::{CRASH_POINTS, die};
@@ -15,3 +16,4 @@ pub use files::{Durability, beside, create_private_dir, read_if_exists, sync_dir
 pub use identity::{Identity, boot_id, host, user};
 pub use listeners::{Listener, listeners};
 pub use processes::{ProcessHandle, ProcessStat, descendants, environment_of, processes};
+pub use terminal::RawMode;

@@ -119,3 +119,61 @@ fn sent(credential: DockerCredential, server: String) -> DockerCredentials {
 
 /// The credentials that all engines of a run share.
 pub(super) type SharedLogins = Arc<Logins>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn found(config: &str, domain: &str) -> (Option<DockerCredentials>, Option<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.json"), config).unwrap();
+        let env = BTreeMap::from([("DOCKER_CONFIG".to_owned(), folder.path().display().to_string())]);
+        let login = Logins::new(&env).of(domain).await;
+        (login.credentials, login.trouble)
+    }
+
+    #[tokio::test]
+    async fn credentials_are_those_of_the_registry() {
+        // `printf me:pass | base64`
+        let config = r#"{"auths": {
+            "https://index.docker.io/v1/": {"auth": "bWU6cGFzcw=="},
+            "registry.example:5000": {"auth": "", "identitytoken": "a-token"},
+            "half.example": {}
+        }}"#;
+        let (hub, _) = found(config, "docker.io").await;
+        let wanted = DockerCredentials {
+            username: Some("me".into()),
+            password: Some("pass".into()),
+            serveraddress: Some("https://index.docker.io/v1/".into()),
+            ..DockerCredentials::default()
+        };
+        assert_eq!(hub, Some(wanted));
+        let (token, _) = found(config, "registry.example:5000").await;
+        let wanted = DockerCredentials {
+            identitytoken: Some("a-token".into()),
+            serveraddress: Some("registry.example:5000".into()),
+            ..DockerCredentials::default()
+        };
+        assert_eq!(token, Some(wanted));
+        for nobody in ["half.example", "registry.example", "other.example"] {
+            assert_eq!(found(config, nobody).await, (None, None), "{nobody}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_told_without_what_it_holds() {
+        for (config, wanted) in [
+            (r#"{"auths": {"r.example": {"auth": "c2VjcmV0"}}}"#, "make no sense"),
+            (r#"{"auths": {"r.example": "secret"}}"#, "not as expected"),
+            (r#"{"credsStore": "orch-no-such-helper"}"#, "could not be run"),
+        ] {
+            let (credentials, trouble) = found(config, "r.example").await;
+            let trouble = trouble.unwrap();
+            assert!(credentials.is_none() && trouble.contains(wanted), "{trouble}");
+            assert!(!trouble.contains("secret") && !trouble.contains("c2VjcmV0"), "{trouble}");
+        }
+        let nowhere = Logins::new(&BTreeMap::from([("DOCKER_CONFIG".to_owned(), "/nonexistent".to_owned())]));
+        let login = nowhere.of("r.example").await;
+        assert!(login.credentials.is_none() && login.trouble.is_none());
+    }
+}

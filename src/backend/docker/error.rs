@@ -40,7 +40,12 @@ fn message(error: &Error) -> String {
         deepest = below;
     }
     let text = deepest.to_string();
-    text.split(" (os error ").next().unwrap_or_default().to_owned()
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    // What the system says begins with a capital letter, and an error is a fragment.
+    match text.split_at_checked(1) {
+        Some((first, rest)) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => first.to_lowercase() + rest,
+        _ => text.to_owned(),
+    }
 }
 
 fn hint(error: &Error, message: &str) -> Option<&'static str> {

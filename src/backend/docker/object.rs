@@ -44,15 +44,6 @@ impl Object {
     pub(super) fn object_id(&self) -> ObjectId {
         ObjectId::new(self.to_string())
     }
-
-    /// As a person reads it: `container 0123456789ab`.
-    pub(super) fn shown(&self) -> String {
-        let kind = match self.kind {
-            ObjectKind::Container => "container",
-            ObjectKind::Network => "network",
-        };
-        format!("{kind} {}", self.id.get(..12).unwrap_or(&self.id))
-    }
 }
 
 impl fmt::Display for Object {

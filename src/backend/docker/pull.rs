@@ -208,3 +208,60 @@ impl Reporter {
         Some(Progress { what: reference.to_string(), part, status, current, total })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::ProgressDetail;
+
+    use super::*;
+
+    fn line(id: &str, status: &str, current: i64) -> CreateImageInfo {
+        let detail = ProgressDetail { current: Some(current), total: Some(100), ..ProgressDetail::default() };
+        CreateImageInfo {
+            id: (!id.is_empty()).then(|| id.to_owned()),
+            status: Some(status.to_owned()),
+            progress_detail: Some(detail),
+            error_detail: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_change_of_a_layer_is_told_and_its_bytes_at_a_pace() {
+        let (mut reporter, image) = (Reporter::default(), Reference::parse("localhost:5000/x:1").unwrap());
+        let mut told = |id: &str, status: &str, current: i64| {
+            let told = reporter.told(&image, line(id, status, current))?;
+            Some((told.part.unwrap_or_default(), told.status, told.current))
+        };
+        let says = |part: &str, status: &str, current| Some((part.to_owned(), status.to_owned(), Some(current)));
+        assert_eq!(told("1", "Pulling from x", 0), says("", "Pulling from x", 0), "the tag is no layer");
+        assert_eq!(told("a", "Downloading", 1), says("a", "Downloading", 1));
+        assert_eq!(told("a", "Downloading", 2), None);
+        assert_eq!(told("b", "Downloading", 3), says("b", "Downloading", 3), "another layer");
+        assert_eq!(told("a", "Extracting", 4), says("a", "Extracting", 4), "another status");
+        tokio::time::advance(PACE).await;
+        assert_eq!(told("a", "Extracting", 5), says("a", "Extracting", 5));
+        assert_eq!(told("a", "Extracting", 6), None);
+    }
+
+    #[test]
+    fn who_leaves_hears_no_more() {
+        let pulls = Pulls::default();
+        let heard = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let sink = |name: &'static str| {
+            let heard = heard.clone();
+            ProgressSink::new(move |_| heard.lock().unwrap().push(name))
+        };
+        let progress = Progress { what: "x".into(), part: None, status: "s".into(), current: None, total: None };
+        let one = pulls.listen("x", &sink("one"));
+        let other = pulls.listen("x", &sink("other"));
+        let elsewhere = pulls.listen("y", &sink("elsewhere"));
+        pulls.tell("x", &progress);
+        drop(one);
+        let third = pulls.listen("x", &sink("third"));
+        pulls.tell("x", &progress);
+        drop((other, third, elsewhere));
+        pulls.tell("x", &progress);
+        assert_eq!(*heard.lock().unwrap(), ["one", "other", "other", "third"]);
+        assert!(pulls.audience().is_empty());
+    }
+}

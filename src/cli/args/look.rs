@@ -1,4 +1,4 @@
-//! The verbs that look and help: `init`, `validate`, `status`, `logs`, `show`, `graph`, `history` ...
+//! The verbs that look and help: `init`, `validate`, `status`, `logs`, `exec`, `show`, `graph`, `history` ...
 
 use std::path::PathBuf;
 
@@ -75,6 +75,47 @@ pub struct LogsArgs {
     /// What is put into them.
     #[command(flatten)]
     pub values: ValueArgs,
+}
+
+/// `orch exec`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  orch exec db -- psql -U postgres           With a terminal, when this is one
+  orch exec -T db -- pg_dump shop > dump     Without one, fit for a pipe
+  orch exec -i -T db -- psql < dump          With standard input from a file
+  orch exec web[1] -u root -- sh             In one of several copies
+
+The exit code is that of the command; 127 when there is no such command in the container, and 126 when it \
+cannot be started.")]
+pub struct ExecArgs {
+    /// The service, or one copy of it: `web`, `web[2]`.
+    #[arg(value_name = "SVC")]
+    pub service: Address,
+    /// The command and its arguments; no shell is involved.
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
+    pub command: Vec<String>,
+    /// Run as this user: a name or a number, or `USER:GROUP` [default: the container's].
+    #[arg(short = 'u', long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Run in this folder of the container [default: the container's].
+    #[arg(short = 'w', long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// Set a variable; `NAME` alone takes the value that it has here. Give it again for several.
+    #[arg(short = 'e', long = "env", value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Pass standard input on without a terminal too.
+    #[arg(short = 'i', long)]
+    pub interactive: bool,
+    /// Give the command a terminal [default: when standard input and output are one].
+    #[arg(short = 't', long, conflicts_with = "no_tty")]
+    pub tty: bool,
+    /// Give the command no terminal.
+    #[arg(short = 'T', long)]
+    pub no_tty: bool,
+    /// What is read.
+    #[command(flatten)]
+    pub source: SourceArgs,
 }
 
 /// `orch show`

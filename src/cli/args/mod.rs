@@ -12,8 +12,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use change::{AdoptArgs, ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
 pub use look::{
-    CompletionsArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs, StatusArgs,
-    UnlockArgs, ValidateArgs,
+    CompletionsArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs,
+    StatusArgs, UnlockArgs, ValidateArgs,
 };
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
 pub use state::{StateArgs, StateCommand};
@@ -109,6 +109,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Print the log of a service.
     Logs(LogsArgs),
+    /// Run a command in the container of a service.
+    Exec(ExecArgs),
     /// Show a saved plan, or what is recorded.
     Show(ShowArgs),
     /// Show which service needs which.
@@ -150,6 +152,7 @@ impl Verb {
             Self::Destroy(args) => &args.source,
             Self::Adopt(args) => &args.source,
             Self::Status(args) => &args.source,
+            Self::Exec(args) => &args.source,
             Self::Show(args) => &args.source,
             Self::Graph(args) => &args.source,
             Self::State(args) => args.command.source(),
@@ -211,6 +214,7 @@ mod tests {
           adopt        Take over containers that run already, as they are, without a restart
           status       Show what runs, since when, and how healthy it is
           logs         Print the log of a service
+          exec         Run a command in the container of a service
           show         Show a saved plan, or what is recorded
           graph        Show which service needs which
           state        Look at and repair what is recorded
@@ -309,6 +313,8 @@ mod tests {
             "orch graph --dot --mermaid",
             "orch logs",
             "orch restart",
+            "orch exec web",
+            "orch exec -t -T web ls",
             "orch plan --var novalue",
         ] {
             assert!(parse(line).is_err(), "{line} was taken");
@@ -322,6 +328,8 @@ mod tests {
             "orch apply --on-failure halt --lock-timeout 1m30s --max-parallel 8",
             "orch state rm web api[1]",
             "orch restart web api",
+            "orch exec web ls -l",
+            "orch exec web[1] -u root -e A=b -iT -- ls -l",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }

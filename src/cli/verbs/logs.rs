@@ -7,35 +7,41 @@ use crate::cli::args::LogsArgs;
 use crate::cli::run::print;
 use crate::cli::session::{Session, block_on};
 use crate::cli::signals;
-use crate::ops::{LogLine, Logs, LogsOptions, OpError};
+use crate::ops::{LogLine, LogQuery, Logs, OpError};
 use crate::report::escape;
 use crate::sys;
 
-/// How often a followed log is read. A rotation renames files, which a watch on one of them misses.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked whether anybody still reads what a followed log has to say.
+const IS_READ_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) fn run(args: &LogsArgs, session: &mut Session) -> Result<Exit, OpError> {
     let project = session.project(None)?;
-    let options = LogsOptions {
+    let query = LogQuery {
         lines: args.lines.or(session.user.log_lines),
         since: args.since.map(|since| since.moment(sys::now())),
+        follow: args.follow,
     };
+    let name = args.service.to_string();
     block_on(async {
-        let mut logs = Logs::open(&project, &args.service.to_string(), options).await?;
-        let lines = logs.read()?;
-        show(session, &lines, args.timestamps)?;
-        if !args.follow {
-            return Ok(Exit::Done);
-        }
+        // From here on, so that Ctrl-C is an end like any other and never a failure.
         let mut signals = signals::listen().map_err(OpError::io("listen for", "signals"))?;
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let mut logs = tokio::select! {
+            logs = Logs::open(&project, &name, query) => logs?,
+            _ = signals.recv() => return Ok(Exit::Interrupted),
+        };
+        let mut ticks = tokio::time::interval(IS_READ_EVERY);
         while !session.output.out.is_closed() {
             tokio::select! {
-                _ = signals.recv() => break,
+                _ = signals.recv() => return Ok(if args.follow { Exit::Done } else { Exit::Interrupted }),
                 _ = ticks.tick() => {
-                    let lines = logs.added()?;
-                    show(session, &lines, args.timestamps)?;
+                    if session.output.is_abandoned() {
+                        break;
+                    }
                 }
+                lines = logs.next() => match lines? {
+                    Some(lines) => show(session, &lines, args.timestamps)?,
+                    None => break,
+                },
             }
         }
         Ok(Exit::Done)

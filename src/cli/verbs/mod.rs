@@ -3,6 +3,7 @@
 mod adopt;
 mod apply;
 mod completions;
+mod exec;
 mod graph;
 mod history;
 mod init;
@@ -35,6 +36,7 @@ pub(super) fn dispatch(verb: Args, session: &mut Session) -> Result<Exit, OpErro
         Args::Adopt(args) => adopt::run(&args, session),
         Args::Status(args) => status::run(&args, session),
         Args::Logs(args) => logs::run(&args, session),
+        Args::Exec(args) => exec::run(&args, session),
         Args::Show(args) => show::run(&args, session),
         Args::Graph(args) => graph::run(&args, session),
         Args::State(args) => state::run(&args, session),

@@ -62,7 +62,7 @@ services:
     dependancies: [db]
     timeout: -5
   api:
-    backend: {type: docker, image: x}
+    backend: {type: docker, imgae: x}
     dependencies: [wbe]
 "#);
     let expected = [
@@ -75,7 +75,8 @@ services:
         "7:48: error: expected a whole number from 0 to 65535, found \"99999\"",
         "8:5: error: unknown key `dependancies`",
         "9:14: error: the duration `-5` is negative",
-        "11:21: error: `docker` is a backend that is not available in this version of orch",
+        "11:14: error: the key `image` is missing",
+        "11:29: error: unknown key `imgae`",
         "12:20: error: there is no service `wbe`",
     ];
     for problem in expected {
@@ -140,7 +141,7 @@ fn wrong_types_are_named() {
     says("services:\n  web: {backend: {type: external, port: 1}}\n", "unknown key `port`");
     says("services:\n  web: {kind: job, backend: {type: external}}\n", "an external service cannot be a job");
     says("services: {}\nnetworks: {n: {type: lan, subnet: 10.0.0.0/99}}\n", "is not a subnet");
-    for backend in ["docker", "ssh", "systemd", "package", "compose", "helm", "kubernetes"] {
+    for backend in ["ssh", "systemd", "package", "compose", "helm", "kubernetes"] {
         says(&format!("services: {{a: {{backend: {{type: {backend}, x: 1}}}}}}\n"), "not available in this version");
     }
 }
@@ -311,7 +312,6 @@ services:
       binary: /opt/prometheus/prometheus
     network: production
 "#);
-    assert_eq!(found.lines().count(), 2, "{found}");
-    assert!(found.contains("14:13: error: `docker` is a backend"), "{found}");
+    assert_eq!(found.lines().count(), 1, "{found}");
     assert!(found.contains("34:13: error: `ssh` is a backend"), "{found}");
 }

@@ -1,6 +1,8 @@
 //! Whole definitions: what they load to, what is said about bad ones, and what never happens.
 
 mod bad;
+mod docker;
+mod docker_bad;
 mod good;
 mod never;
 mod rendered;
@@ -84,6 +86,11 @@ pub(super) fn process(keys: &str) -> String {
     format!("services:\n  web:\n    backend:\n      type: process\n      binary: /bin/true\n{keys}")
 }
 
+/// A definition with one container whose keys are given, each on a line of its own.
+pub(super) fn container(keys: &str) -> String {
+    format!("services:\n  web:\n    backend:\n      type: docker\n      image: shop/web:1\n{keys}")
+}
+
 /// What a text loads to.
 pub(super) fn good(text: &str) -> Loaded {
     Project::new(text).good()
@@ -101,6 +108,13 @@ pub(super) fn service<'l>(loaded: &'l Loaded, name: &str) -> &'l Service {
 pub(super) fn spec<'l>(loaded: &'l Loaded, name: &str) -> &'l crate::model::ProcessSpec {
     match &service(loaded, name).spec {
         crate::model::Spec::Process(spec) => spec,
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+pub(super) fn docker<'l>(loaded: &'l Loaded, name: &str) -> &'l crate::model::DockerSpec {
+    match &service(loaded, name).spec {
+        crate::model::Spec::Docker(spec) => spec,
         other => panic!("{name} is {other:?}"),
     }
 }

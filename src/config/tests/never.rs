@@ -7,6 +7,7 @@ use super::{Project, process};
 const VALID: &str = r#"
 version: "1.0"
 variables: {A: {default: 1, pattern: "[0-9]"}}
+networks: {n: {type: lan, subnet: 10.0.0.0/8}}
 x-base: &base {type: process, binary: /bin/true, args: ["${var:A}", 'b', "ü\n"]}
 services:
   api:
@@ -16,14 +17,23 @@ services:
   db:
     backend: *base
     health_check: {type: tcp, port: 5432}
-    triggers: |
+    description: |
       x
+  web:
+    replicas: 2
+    backend:
+      {type: docker, image: "h:1/a:b", command: "a 'b'", env: [A=1, "B=${var:A}"], env_file: x.env, labels: {a: },
+       ports: ["8090-8091:80", "[::1]::1/udp"], volumes: ["a1:/x:ro", "./b:/y", {type: bind, source: /, target: /z}],
+       tmpfs: "/run:size=1m", networks: {n: {aliases: [b]}}, ulimits: {core: {soft: 1, hard: 2}}, memory: 64MiB, cpus: 1.5,
+       gpus: [a], extra_hosts: ["a:::1"], restart: on-failure:3, stop_signal: RTMIN+3, pull_policy: every 24h}
+    health_check: {type: backend, test: [CMD, a], interval: 1s}
 "#;
 
 /// Loads and draws; only the absence of a panic counts.
 fn survive(bytes: &[u8]) {
     let project = Project::empty();
     project.write("orch.yaml", bytes);
+    project.write("x.env", "A='1'\nexport B=\"x\"\n");
     if let Err(problems) = project.load() {
         let _ = problems.render(false, 80);
         let _ = problems.to_data();
@@ -60,6 +70,13 @@ proptest! {
     fn truncated_definitions_never_panic(at in 0..VALID.len()) {
         survive(&VALID.as_bytes()[..at]);
     }
+}
+
+#[test]
+fn what_is_mutated_is_valid() {
+    let project = Project::new(VALID);
+    project.write("x.env", "");
+    project.good();
 }
 
 #[test]

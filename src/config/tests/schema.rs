@@ -33,7 +33,35 @@ fn schema_and_loader_agree() {
         }
         service(&json!({"backend": backend}))
     };
+    let docker = |more: &Value| {
+        let mut backend = json!({"type": "docker", "image": "shop/web:1"});
+        for (key, value) in more.as_object().unwrap() {
+            backend[key] = value.clone();
+        }
+        service(&json!({"backend": backend}))
+    };
     for good in [
+        docker(
+            &json!({"command": "a b", "entrypoint": ["a", 1], "env": {"A": 1, "B": ""}, "env_file": [], "user": null}),
+        ),
+        docker(&json!({"env": ["A=1"], "labels": {"a": null}, "tmpfs": "/run", "gpus": "all", "restart": "no"})),
+        docker(&json!({"labels": ["a"], "tmpfs": ["/run"], "gpus": 2, "restart": "on-failure:3", "cpus": 0.5})),
+        docker(&json!({"gpus": ["a"], "cpus": "2", "memory": "64m", "shm_size": 4096, "stop_signal": 15})),
+        docker(&json!({"ports": [80, "8080:80", "[::1]:1-2:1-2/udp", "127.0.0.1::80"], "stop_signal": "SIGRTMIN+3"})),
+        docker(&json!({"volumes": ["/x", "./a:/a:ro", "data:/d", {"type": "bind", "source": "/a", "target": "/b"}]})),
+        docker(
+            &json!({"volumes": [{"type": "volume", "target": "/b"}], "ulimits": {"core": 1, "nofile": {"soft": 1, "hard": 2}}}),
+        ),
+        docker(&json!({"pull_policy": "every 24h", "init": true, "stop_timeout": "5s", "extra_hosts": {"a": "::1"}})),
+        docker(
+            &json!({"host": "ssh://h", "container_name": "web", "working_dir": "/", "hostname": "h", "read_only": true}),
+        ),
+        docker(&json!({"cap_add": ["ALL"], "cap_drop": ["CHOWN"], "extra_hosts": ["a:::1"], "remove_volumes": false})),
+        json!({"networks": {"n": {"type": "lan"}}, "services": {"web": {"replicas": 2, "network": "n", "backend": {
+            "type": "docker", "image": "a", "networks": {"n": {"aliases": ["b"]}}},
+            "health_check": {"type": "backend", "test": ["CMD", "a"]}}}}),
+        json!({"networks": {"n": {"type": "lan"}}, "services": {"web": {"backend": {
+            "type": "docker", "image": "a", "networks": ["n"]}, "health_check": {"type": "backend", "test": "a"}}}}),
         json!({"version": "1.0", "project": "p", "services": {}, "x-a": 1, "variables": {"A": {"default": 1, "sensitive": true}}}),
         json!({"settings": {"max_parallel": 4, "default_timeout": "5m", "on_failure": "halt"}, "services": {}}),
         json!({"networks": {"n": {"type": "lan", "subnet": "10.0.0.0/8"}}, "services": {}}),
@@ -55,6 +83,15 @@ fn schema_and_loader_agree() {
     }
     for bad in [
         json!({"sevices": {}}),
+        docker(&json!({"ports": "80:80"})),
+        docker(&json!({"ports": ["80/"]})),
+        docker(&json!({"volumes": ["a:b"]})),
+        docker(&json!({"volumes": [{"type": "tmpfs", "target": "/x"}]})),
+        docker(&json!({"restart": "sometimes"})),
+        docker(&json!({"pull_policy": "build"})),
+        docker(&json!({"gpus": "some"})),
+        docker(&json!({"ulimits": {"core": {"soft": 1}}})),
+        docker(&json!({"env": "A=1"})),
         json!({"services": {"a": {}}}),
         json!({"services": {"a": {"backend": {"type": "docker"}}}}),
         json!({"services": {"a": {"backend": {"type": "process"}}}}),

@@ -1,5 +1,5 @@
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
+use crate::backend::{Answer, BackendError, Command, Observer};
 use crate::health::{check_many, check_once, gate};
 use crate::model::{
-    Address, BodyMatch, CheckPolicy, DigestKey, ExternalSpec, HealthCheck, Instance, ProcessSpec, ServiceName, Spec,
-    StatusMatch, Text,
+    Address, BackendKind, BodyMatch, CheckPolicy, Conflict, Digest, DigestKey, DockerSpec, ExternalSpec, Health,
+    HealthCheck, Instance, ObjectId, ObjectState, ObservedObject, OpId, ProcessSpec, ServiceName, Spec, StatusMatch,
+    Text,
 };
 
 fn service(spec: Spec, probe: Probe, timeout: Duration) -> Service {
@@ -326,4 +328,101 @@ async fn a_gate_that_is_dropped_takes_its_command_with_it() {
     let dropped = tokio::time::timeout(Duration::from_secs(1), gate(&instance, None, &env, &mut |_| ())).await;
     assert!(dropped.is_err());
     assert_ends(&mark).await;
+}
+
+/// An object that has an inside, or none, and a backend with a word on its health.
+struct Inside {
+    answer: Result<Option<(i32, &'static str)>, &'static str>,
+    state: ObjectState,
+    reported: Option<Health>,
+}
+
+#[async_trait]
+impl Observer for Inside {
+    async fn list(&self) -> Result<Vec<ObservedObject>, BackendError> {
+        Ok(Vec::new())
+    }
+    async fn conflicts(&self, _: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError> {
+        Ok(BTreeMap::new())
+    }
+    async fn inspect(&self, object: &ObjectId) -> Result<Option<ObservedObject>, BackendError> {
+        Ok(Some(ObservedObject {
+            backend: BackendKind::Docker,
+            id: object.clone(),
+            op_id: OpId::new("run.1"),
+            address: Address::only(ServiceName::new("web").unwrap()),
+            revision: Digest::of(b"new"),
+            state: self.state.clone(),
+            incarnation: None,
+            pid: None,
+            since: None,
+            restarts: 0,
+            last_exit: None,
+            drift: Vec::new(),
+            repair: None,
+            reported: self.reported.clone(),
+        }))
+    }
+    async fn probe_inside(&self, _: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        assert_eq!((command.args.len(), command.timeout), (2, Duration::from_secs(5)));
+        let answer = |(exit_code, output): (i32, &str)| Answer { exit_code, output: output.to_owned() };
+        self.answer.map(|answered| answered.map(answer)).map_err(BackendError::new)
+    }
+    async fn tail(&self, _: &ObjectId, _: usize) -> Result<Vec<String>, BackendError> {
+        Ok(Vec::new())
+    }
+    async fn log_files(&self, _: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
+        Ok(Vec::new())
+    }
+}
+
+async fn ask_inside(observer: Inside, probe: Probe) -> (bool, String) {
+    let mut spec = DockerSpec::new("web:1");
+    spec.env.insert("TOKEN".to_owned(), Text::sensitive("hunter2"));
+    let service = service(Spec::Docker(Box::new(spec)), probe, Duration::from_secs(5));
+    let id = ObjectId::new("container/1");
+    let prober = ServiceProber { service: &service, target: Some((&observer, &id)), env: &env() };
+    let answer = prober.probe(0).await;
+    (answer.healthy, answer.detail)
+}
+
+#[tokio::test]
+async fn a_command_is_judged_by_how_it_ended_inside() {
+    let ask = async |answer, expected| {
+        let inside = Inside { answer, state: ObjectState::Running, reported: None };
+        ask_inside(inside, shell("echo here; exit 4", expected)).await
+    };
+    let answer = Ok(Some((0, "one\ntoken is hunter2\n")));
+    assert_eq!(ask(answer, 0).await, told(true, "sh exited 0: token is (sensitive)"));
+    assert_eq!(ask(Ok(Some((2, ""))), 3).await, told(false, "sh exited 2 (want 3)"));
+    assert_eq!(ask(Err("no answer within 5s: hunter2"), 0).await, told(false, "sh: no answer within 5s: (sensitive)"));
+    // A backend without an inside has it run here, and so is a script.
+    assert_eq!(ask(Ok(None), 4).await, told(true, "sh exited 4: here"));
+    let inside = Inside { answer: Ok(Some((0, ""))), state: ObjectState::Running, reported: None };
+    let script = ask_inside(inside, Probe::Script { path: "/nonexistent".into() }).await;
+    assert_eq!(script, told(false, "cannot run /nonexistent: no such file or directory"));
+}
+
+#[tokio::test]
+async fn what_a_backend_reports_is_its_health() {
+    let ask = async |state, reported: Option<(bool, &str)>| {
+        let reported = reported.map(|(healthy, detail)| Health { healthy, detail: detail.to_owned() });
+        ask_inside(Inside { answer: Ok(None), state, reported }, Probe::Backend).await
+    };
+    assert_eq!(ask(ObjectState::Running, None).await, told(true, "docker: running"));
+    let healthy = Some((true, "docker: healthy"));
+    assert_eq!(ask(ObjectState::Running, healthy).await, told(true, "docker: healthy"));
+    let leaks = Some((false, "docker: unhealthy: hunter2 is wrong"));
+    assert_eq!(ask(ObjectState::Running, leaks).await, told(false, "docker: unhealthy: (sensitive) is wrong"));
+    // What it said while it ran is not what it is.
+    assert_eq!(ask(ObjectState::Restarting, healthy).await, told(false, "docker: restarting"));
+}
+
+#[tokio::test]
+async fn a_plan_and_a_status_ask_inside_too() {
+    let id = ObjectId::new("container/1");
+    let inside = Inside { answer: Ok(Some((0, "up"))), state: ObjectState::Running, reported: None };
+    let asked = instance("web", Spec::Docker(Box::new(DockerSpec::new("web:1"))), Some(shell("exit 1", 0)));
+    let health = check_once(&asked, Some((&inside, &id)), &env()).await.unwrap();
+    assert_eq!((health.healthy, health.detail.as_str()), (true, "sh exited 0: up"));
 }

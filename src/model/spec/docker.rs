@@ -267,3 +267,6 @@ impl DockerSpec {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

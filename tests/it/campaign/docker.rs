@@ -53,7 +53,7 @@ impl Scenario {
                 if killed.status.signal() != Some(9) {
                     break;
                 }
-                let again = world.apply();
+                let again = world.orch(&["apply", "--auto-approve"]);
                 if self.goes_back {
                     assert_eq!(again.code, Some(5), "{context}\n{}{}", again.out, again.err);
                 } else {

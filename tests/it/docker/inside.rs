@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::process::{Command as Process, Stdio};
+use std::process::Command as Process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -48,7 +48,7 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        let _ = Process::new("docker").args(["rmi", "-f", &self.0]).stdout(Stdio::null()).status();
+        let _ = Process::new("docker").args(["rmi", "-f", &self.0]).output();
     }
 }
 
@@ -78,7 +78,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        let _ = Process::new("docker").args(["rm", "-f", &self.name]).stdout(Stdio::null()).status();
+        let _ = Process::new("docker").args(["rm", "-f", &self.name]).output();
     }
 }
 

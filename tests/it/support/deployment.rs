@@ -48,12 +48,6 @@ impl Deployment {
         deployment
     }
 
-    /// Sets a variable in the environment of every run from now on.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.project.set_env(name, value);
-        self
-    }
-
     /// The project's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -111,16 +105,8 @@ impl Deref for Deployment {
 
 impl Drop for Deployment {
     fn drop(&mut self) {
-        // A panic here while a test fails would hide why it fails.
-        let remove = || {
-            for label in ["orch.project", BY_HAND] {
-                self.engine().remove_all_with(&format!("{label}={}", self.name));
-            }
-        };
-        if std::thread::panicking() {
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(remove));
-        } else {
-            remove();
+        for label in ["orch.project", BY_HAND] {
+            self.engine().remove_all_with(&format!("{label}={}", self.name));
         }
     }
 }

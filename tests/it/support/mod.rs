@@ -2,6 +2,7 @@
 
 mod deployment;
 mod engine;
+mod own_engine;
 mod processes;
 mod project;
 mod ran;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use deployment::Deployment;
 pub(crate) use engine::{Engine, web_root};
+pub(crate) use own_engine::OwnEngine;
 pub(crate) use processes::Found;
 pub(crate) use project::{Project, files_below};
 pub(crate) use ran::{Ran, Running};

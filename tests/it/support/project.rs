@@ -52,12 +52,8 @@ impl Project {
 
     /// Sets a variable in the environment of every run from now on.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.set_env(name, value);
-        self
-    }
-
-    pub(super) fn set_env(&mut self, name: &str, value: &str) {
         self.env.insert(name.to_owned(), value.to_owned());
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -29,6 +29,16 @@ impl Registry {
         registry
     }
 
+    /// Lets it in only who is named in a line of an htpasswd file, from its next start on.
+    pub(crate) fn protect(&self, line: &str) {
+        let file = self.folder.path().join("htpasswd");
+        std::fs::write(&file, line).unwrap();
+        let config = self.folder.path().join("config.yml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let auth = format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", file.display());
+        std::fs::write(config, text + &auth).unwrap();
+    }
+
     /// Starts it again after [`stop`](Self::stop), on the same port and with the same images.
     #[expect(clippy::disallowed_methods, reason = "the test plays the part of the user")]
     pub(crate) fn again(&mut self) {
@@ -41,7 +51,8 @@ impl Registry {
         wait_until("the registry answers", || {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "the registry ended: {}", self.log());
-            get(self.port, "/v2/").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+            get(self.port, "/v2/")
+                .is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 401"))
         });
     }
 

@@ -81,7 +81,7 @@ fn dispute(one: &Disputed) -> String {
     let names: Vec<String> = names.iter().map(|name| escape(name).into_owned()).collect();
     match names.as_slice() {
         [only] => {
-            format!("{service} could be {only} ({by}), but so could another service: name it, `{service}={only}`.")
+            format!("{service} could be {only} ({by}), which is not certain: name it if it is, `{service}={only}`.")
         }
         several => {
             let (all, first) = (several.join(", "), several.first().map_or("CONTAINER", String::as_str));
@@ -134,12 +134,36 @@ mod tests {
 
     #[test]
     fn the_table_says_what_each_is_and_what_differs() {
-        insta::assert_snapshot!(adoption(&some(), Look::plain()), @"");
+        insta::assert_snapshot!(adoption(&some(), Look::plain()), @r#"
+        SERVICE  CONTAINER     MATCHED BY                              IS
+        api      shop-api-1    label com.docker.compose.service=api    other than the file in 2 fields
+        cache    shop-cache-1  label com.docker.compose.service=cache  other than the file in 1 field
+        web      shop-web-1    label com.docker.compose.service=web    as the file wants
+
+        api is taken over as it is; the next apply replaces it:
+              ~ env.LEVEL: "debug" -> "info"  # forces replacement
+              ~ restart: "no" -> "always"
+
+        cache is taken over as it is; the next apply changes it in place:
+              ~ memory: "1" -> "2"
+
+        web runs with what a file cannot say (privileged): a new container would be without it.
+        db could be any of a\u{1b}[2J, b (image postgres:15): name one, `db=a\u{1b}[2J`.
+        mq could be c (port 1), which is not certain: name it if it is, `mq=c`.
+        proxy has an object of orch's already.
+        Nothing that runs could be queue.
+        "#);
         assert_eq!(adoption(&Adoption::default(), Look::plain()), "Nothing was found to take over.\n");
     }
 
     #[test]
     fn events_say_the_same() {
-        insta::assert_snapshot!(adoption_notices(&some()).join("\n"), @"");
+        insta::assert_snapshot!(adoption_notices(&some()).join("\n"), @r"
+        api is other than the file wants it: env.LEVEL, restart
+        cache is other than the file wants it: memory
+        web runs with what a file cannot say (privileged): a new container would be without it.
+        db could be any of a\u{1b}[2J, b (image postgres:15): name one, `db=a\u{1b}[2J`.
+        mq could be c (port 1), which is not certain: name it if it is, `mq=c`.
+        ");
     }
 }

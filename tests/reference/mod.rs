@@ -291,7 +291,6 @@ fn exit_codes(out: &mut String) {
             Exit::ApplyFailed => "The apply failed or a gate was missed; some steps may be done.",
             Exit::Interrupted => "A signal ended the run.",
             Exit::Usage => "The command line is wrong.",
-            Exit::OfCommand(_) => unreachable!("it is no exit of orch's own"),
         };
         writeln!(out, "| {} | {meaning} |", exit.code()).unwrap();
     }

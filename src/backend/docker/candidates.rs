@@ -165,6 +165,7 @@ impl Search<'_> {
             }
             views.push(view);
         }
+        views.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(views)
     }
 

@@ -47,18 +47,19 @@ struct Evidence {
     stamp: bool,
     /// Compose's labels, of a Compose project with the project's name.
     compose: bool,
-    /// Compose's labels, of another Compose project.
-    compose_service: bool,
     /// Compose counts its containers as orch does.
     number: bool,
     name: bool,
     image: bool,
     port: bool,
+    /// Compose's labels, of another Compose project: never enough.
+    elsewhere: bool,
 }
 
 /// Gives each container to at most one instance and each instance at most one container, the best that
 /// there is. Where two containers, or two services, have equally much for them, nobody gets any, and
-/// what is disputed is not offered to others either.
+/// what is disputed is not offered to others either. Nor is what another Compose project has for a service
+/// of the same name: most projects have a `web` and a `db`.
 pub(super) fn matches(project: &ProjectName, seekers: &[Seeker<'_>], views: &[View]) -> Matches {
     let mut levels: BTreeMap<Reverse<Evidence>, Vec<(usize, usize)>> = BTreeMap::new();
     for (seeker, wanted) in seekers.iter().enumerate() {
@@ -77,7 +78,8 @@ pub(super) fn matches(project: &ProjectName, seekers: &[Seeker<'_>], views: &[Vi
             taken.extend(&what);
             let services: BTreeSet<_> = who.iter().map(|one| &seekers[*one].address.service).collect();
             // Copies of one service are alike: any container may be any of them.
-            if whole && services.len() == 1 && what.len() <= who.len() {
+            let enough = evidence != Evidence { elsewhere: true, ..Evidence::default() };
+            if enough && whole && services.len() == 1 && what.len() <= who.len() {
                 let mut by_name: Vec<usize> = what.into_iter().collect();
                 by_name.sort_by_key(|place| &views[*place].name);
                 for (seeker, place) in who.into_iter().zip(by_name) {
@@ -143,18 +145,19 @@ fn evidence(project: &ProjectName, seeker: &Seeker<'_>, view: &View) -> Option<E
         (Some(number), InstanceKey::Replica(index)) => number == index.saturating_add(1).to_string(),
         _ => false,
     };
-    // What Compose made for another service shares an image or a port with this one by chance.
-    let by_chance = service.is_some() && !is_service;
+    // What Compose made for another service, or elsewhere, shares an image or a port with this one by chance.
+    let by_chance = service.is_some() && !(is_service && is_project);
+    let is_own_name = spec.container_name.as_deref() == Some(view.name.as_str());
     let image = !by_chance && same_repository(&view.image, &spec.image);
     let mut ports = spec.ports.iter().filter_map(|port| Some((port.fixed()?, port.protocol)));
     let evidence = Evidence {
         stamp,
         compose: is_service && is_project,
-        compose_service: is_service,
-        number: is_service && number,
-        name: has_name(project, seeker, &view.name),
+        number: is_service && is_project && number,
+        name: is_own_name || !by_chance && has_name(project, seeker, &view.name),
         image,
         port: !by_chance && ports.any(|port| view.ports.contains(&port)),
+        elsewhere: is_service && !is_project,
     };
     (evidence != Evidence::default()).then_some(evidence)
 }
@@ -164,14 +167,11 @@ fn compose_name(project: &ProjectName) -> String {
     project.as_str().to_lowercase()
 }
 
-/// Whether a container has a name that the service could have given it: its own, or Compose's of
+/// Whether a container has a name that the service could have given it: the service's, or Compose's of
 /// now (`shop-web-1`) and before (`shop_web_1`).
 fn has_name(project: &ProjectName, seeker: &Seeker<'_>, name: &str) -> bool {
-    let Seeker { address, spec } = seeker;
+    let address = seeker.address;
     let service = address.service.as_str();
-    if spec.container_name.as_deref() == Some(name) {
-        return true;
-    }
     let numbered = |separator: char| {
         let rest = name.strip_prefix(&compose_name(project))?.strip_prefix(separator)?;
         rest.strip_prefix(service)?.strip_prefix(separator)?.parse::<u32>().ok()
@@ -194,7 +194,7 @@ fn told(evidence: Evidence, project: &ProjectName, seeker: &Seeker<'_>, view: &V
     if evidence.compose {
         return format!("label {COMPOSE_SERVICE}={}", address.service);
     }
-    if evidence.compose_service {
+    if evidence.elsewhere && !evidence.name {
         let of = label(COMPOSE_PROJECT);
         return format!("label {COMPOSE_SERVICE}={}, of the Compose project {of}, not {project}", address.service);
     }
@@ -264,10 +264,10 @@ mod tests {
         let mut published = view("p", "haproxy", &[]);
         published.ports.insert((8080, Protocol::Tcp));
         let mut weaker = vec![
+            compose("other-web-1", "other", "web", "1"),
             published.clone(),
             view("i", "docker.io/library/nginx:1.25", &[]),
             view("web", "x", &[]),
-            compose("other-web-1", "other", "web", "1"),
             compose("shop-web-1", "shop", "web", "1"),
             labelled("lost"),
         ];
@@ -281,10 +281,10 @@ mod tests {
             [
                 "web: old by label orch.address=web",
                 "web: shop-web-1 by label com.docker.compose.service=web",
-                "web: other-web-1 by label com.docker.compose.service=web, of the Compose project other, not shop",
                 "web: web by name web",
                 "web: i by image docker.io/library/nginx:1.25",
                 "web: p by port 8080",
+                "web: unclear other-web-1 by label com.docker.compose.service=web, of the Compose project other, not shop",
             ]
         );
     }

@@ -211,6 +211,7 @@ mod tests {
           plan         Show what would change, in which order, and why
           apply        Make what runs as the file says, step by step behind health gates
           destroy      Take everything down, dependents first
+          adopt        Take over containers that run already, as they are, without a restart
           status       Show what runs, since when, and how healthy it is
           logs         Print the log of a service
           exec         Run a command in the container of a service

@@ -1,9 +1,11 @@
 //! Containers on a real Docker engine.
 
+mod adopt;
 mod connect;
 mod faults;
 mod images;
 mod inside;
 mod lifecycle;
+mod roundtrip;
 mod smoke;
 mod verbs;

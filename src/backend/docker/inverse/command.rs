@@ -107,8 +107,8 @@ impl Inverse<'_> {
     /// An engine gives a container without a host name the start of its id.
     pub(super) fn hostname(&self) -> Option<String> {
         let found = self.config.hostname.clone().filter(|name| !name.is_empty())?;
-        let id = self.found.id.as_deref().unwrap_or_default();
-        (self.wanted.hostname.as_ref() == Some(&found) || !id.starts_with(&found)).then_some(found)
+        let is_given = self.short_id() != Some(found.as_str());
+        (self.wanted.hostname.as_ref() == Some(&found) || is_given).then_some(found)
     }
 
     pub(super) fn stop_signal(&self) -> Option<String> {

@@ -98,6 +98,11 @@ impl<'a> Inverse<'a> {
         self.found.name.as_deref().unwrap_or_default().trim_start_matches('/')
     }
 
+    /// The start of its id, which an engine makes its host name and an alias of.
+    fn short_id(&self) -> Option<&str> {
+        self.found.id.as_deref()?.get(..12)
+    }
+
     fn reference(&self, same_image: bool) -> String {
         let made_from = self.config.image.as_deref().unwrap_or_default();
         let wanted = Reference::parse(&self.wanted.image);
@@ -185,5 +190,84 @@ fn texts(wanted: Option<&[Text]>, observed: &[String]) -> Vec<Text> {
             observed.iter().map(|text| Text::plain(text.as_str())).collect()
         }
         _ => observed.iter().map(|text| Text::sensitive(text.as_str())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::DeviceRequest;
+
+    use super::*;
+    use crate::model::{Gpus, NetworkUse, ProjectName};
+
+    fn settings() -> DockerSettings {
+        DockerSettings {
+            project: ProjectName::new("shop").expect("a name"),
+            scope: "here".to_owned(),
+            env: BTreeMap::new(),
+            hosts: Default::default(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// What is read of a container where the file wants only an image.
+    fn read(wanted: &DockerSpec, found: &ContainerInspectResponse) -> DockerSpec {
+        let (settings, service) = (settings(), ServiceName::new("web").expect("a name"));
+        Inverse::new(&settings, (&service, wanted), found, None, &BTreeMap::new()).spec(true)
+    }
+
+    #[test]
+    fn graphics_processors_are_read_from_any_clients_request() {
+        let gpus = |count, ids: &[&str]| {
+            let request = DeviceRequest {
+                driver: Some("nvidia".to_owned()),
+                count,
+                device_ids: Some(ids.iter().map(|id| (*id).to_owned()).collect()),
+                capabilities: Some(vec![vec!["gpu".to_owned(), "utility".to_owned()]]),
+                ..DeviceRequest::default()
+            };
+            let host = HostConfig { device_requests: Some(vec![request]), ..HostConfig::default() };
+            let found = ContainerInspectResponse { host_config: Some(host), ..ContainerInspectResponse::default() };
+            let ids = vec!["b".to_owned(), "a".to_owned()];
+            read(&DockerSpec { gpus: Some(Gpus::Ids(ids)), ..DockerSpec::new("x") }, &found).gpus
+        };
+        assert_eq!(gpus(Some(-1), &[]), Some(Gpus::All));
+        assert_eq!(gpus(Some(2), &[]), Some(Gpus::Count(2)));
+        assert_eq!(gpus(None, &["a", "b"]), Some(Gpus::Ids(vec!["b".to_owned(), "a".to_owned()])));
+        assert_eq!(read(&DockerSpec::new("x"), &ContainerInspectResponse::default()).gpus, None);
+    }
+
+    #[test]
+    fn other_clients_ways_of_saying_the_same_are_read_as_the_same() {
+        let host = HostConfig {
+            cpu_quota: Some(50_000),
+            cpu_period: Some(100_000),
+            extra_hosts: Some(vec!["db=10.0.0.1".to_owned()]),
+            network_mode: Some("container:abc".to_owned()),
+            ..HostConfig::default()
+        };
+        let found = ContainerInspectResponse { host_config: Some(host), ..ContainerInspectResponse::default() };
+        let spec = read(&DockerSpec::new("x"), &found);
+        assert_eq!((spec.nano_cpus, spec.extra_hosts), (Some(500_000_000), vec!["db:10.0.0.1".to_owned()]));
+        let foreign = NetworkUse {
+            name: "container:abc".to_owned(),
+            subnet: Some(FOREIGN_NETWORK.to_owned()),
+            aliases: Vec::new(),
+        };
+        assert_eq!(spec.networks, [foreign]);
+    }
+
+    #[test]
+    fn what_the_file_does_not_have_may_be_secret() {
+        let config = ContainerConfig {
+            env: Some(vec!["PASS=hunter22".to_owned()]),
+            cmd: Some(vec!["--key=hunter22".to_owned()]),
+            labels: Some([("auth".to_owned(), "hunter22".to_owned())].into()),
+            ..ContainerConfig::default()
+        };
+        let found = ContainerInspectResponse { config: Some(config), ..ContainerInspectResponse::default() };
+        let spec = read(&DockerSpec::new("x"), &found);
+        assert!(spec.env["PASS"].is_sensitive() && spec.labels["auth"].is_sensitive());
+        assert!(spec.command.is_some_and(|list| list.iter().all(Text::is_sensitive)));
     }
 }

@@ -91,14 +91,15 @@ impl Inverse<'_> {
     /// The networks, by the file's names where the engine's are those that the file's have on it.
     pub(super) fn network_uses(&self) -> Vec<NetworkUse> {
         let settings = self.found.network_settings.as_ref();
-        let joined = settings.and_then(|settings| settings.networks.clone()).unwrap_or_default();
+        let joined: BTreeMap<&String, &EndpointSettings> =
+            settings.and_then(|settings| settings.networks.as_ref()).into_iter().flatten().collect();
         let foreign = |name: &str| NetworkUse {
             name: name.to_owned(),
             subnet: Some(FOREIGN_NETWORK.to_owned()),
             aliases: Vec::new(),
         };
         let mut found: Vec<NetworkUse> = Vec::new();
-        for (engine_name, endpoint) in &joined {
+        for (engine_name, endpoint) in joined {
             match engine_name.strip_prefix(&labels::shared_name(self.settings, "")) {
                 Some(name) => found.push(self.network_use(name, engine_name, endpoint)),
                 // Where the file names no network, this is where a container is.
@@ -117,10 +118,13 @@ impl Inverse<'_> {
     fn network_use(&self, name: &str, engine_name: &str, endpoint: &EndpointSettings) -> NetworkUse {
         let wanted = self.wanted.networks.iter().find(|network| network.name == name);
         let aliases: BTreeSet<String> = endpoint.aliases.iter().flatten().cloned().collect();
-        let id = self.found.id.as_deref().unwrap_or_default();
         let compose = self.config.labels.as_ref().and_then(|labels| labels.get(COMPOSE_SERVICE));
+        let hostname = self.config.hostname.as_ref();
         let given = |alias: &String| {
-            let usual = alias == self.name() || id.starts_with(alias.as_str()) || compose == Some(alias);
+            let usual = hostname == Some(alias)
+                || alias == self.name()
+                || Some(alias.as_str()) == self.short_id()
+                || compose == Some(alias);
             !usual && alias != self.service.as_str()
         };
         let wanted_aliases = wanted.map(|network| network.aliases.as_slice()).unwrap_or_default();

@@ -69,11 +69,11 @@ fn known(id: &str, supervised: bool, copied: bool, status: Status, digests: &Dig
         object.state = ObjectState::Lost;
         object.drift.push(Drift { kind: DriftKind::Missing, detail: lost(&status, copied) });
     }
-    if let (true, Some(binary)) = (object.is_up(), &status.binary) {
-        if let Some(drift) = digests.drift(binary) {
-            object.drift.push(drift);
-            object.repair = Some(Repair::Restart);
-        }
+    if let (true, Some(binary)) = (object.is_up(), &status.binary)
+        && let Some(drift) = digests.drift(binary)
+    {
+        object.drift.push(drift);
+        object.repair = Some(Repair::Restart);
     }
     object
 }

@@ -45,7 +45,8 @@ fn what_can_be_twice_comes_up_beside_the_old_one() {
 
 #[test]
 fn what_cannot_be_twice_stops_first_and_the_plan_says_why() {
-    let cases: [(&str, fn(&mut Service)); 3] = [
+    type Prepare = fn(&mut Service);
+    let cases: [(&str, Prepare); 3] = [
         ("port 8080 cannot be held twice", |web| publish(web, 8080)),
         ("volume data has one writer", |web| mount(web, false)),
         ("the name web is fixed", |web| docker(web).container_name = Some("web".into())),

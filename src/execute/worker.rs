@@ -27,11 +27,13 @@ struct Failure {
     object: Option<(BackendKind, ObjectId)>,
     /// The last answers of its checks.
     probes: Vec<String>,
+    /// Whether nothing was touched yet, so that there is nothing to go back from.
+    untouched: bool,
 }
 
 impl Failure {
     fn new(message: impl Into<String>, object: Option<(BackendKind, ObjectId)>) -> Self {
-        Self { message: message.into(), object, probes: Vec::new() }
+        Self { message: message.into(), object, probes: Vec::new(), untouched: false }
     }
 }
 
@@ -135,7 +137,10 @@ impl<'a> Worker<'a> {
                     let object = object.as_ref().and_then(|object| self.resolve(object, created));
                     self.gate(object, *by, back).await?;
                 }
-                Operation::Prepare => self.prepare().await?,
+                // It comes first, and what runs goes on running.
+                Operation::Prepare => {
+                    self.prepare().await.map_err(|failure| Failure { untouched: true, ..failure })?;
+                }
                 _ => self.operate_in_time(operation, created).await?,
             }
             crate::crash_point!("step.operation.after");
@@ -290,7 +295,7 @@ impl<'a> Worker<'a> {
         let passed = health::gate(&judged, looked_at, &self.work.probe_env, &mut on_probe).await;
         passed.map(|_| ()).map_err(|missed| {
             let probes = missed.probes.iter().map(|probe| probe.detail.clone()).collect();
-            Failure { message: missed.to_string(), object, probes }
+            Failure { probes, ..Failure::new(missed.to_string(), object) }
         })
     }
 
@@ -306,6 +311,9 @@ impl<'a> Worker<'a> {
             found.state = operator.inspect(id).await.ok().flatten().map(|object| evidence::state(&object));
         }
         found.keep(&self.work.evidence, &self.work.events, self.step);
+        if failure.untouched && self.before.is_some() {
+            return (StepOutcome::Failed { error }, self.end("failed", RecordChange::Keep));
+        }
         let goes_back = self.work.plan.on_failure == OnFailure::Rollback && !self.step.rollback.is_empty();
         let Some(before) = self.before.filter(|_| goes_back) else {
             return (StepOutcome::Failed { error }, self.end_failed(object));

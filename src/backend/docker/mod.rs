@@ -308,7 +308,9 @@ impl Operator for DockerBackend {
             ObjectKind::Container => {
                 Site { engine: &engine, settings: &self.settings }.remove(&object.id, volumes).await
             }
-            ObjectKind::Network => network::remove(&engine, &object.id).await,
+            ObjectKind::Network => {
+                network::remove(Site { engine: &engine, settings: &self.settings }, &object.id).await
+            }
         }
     }
 }

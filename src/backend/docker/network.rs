@@ -9,6 +9,7 @@ use bollard::models::{
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 
 use super::error::{failed, is_missing, status};
+use super::operate::Site;
 use super::{DockerSettings, container, labels};
 use crate::backend::{BackendError, OpContext};
 use crate::model::{DockerSpec, Instance, NetworkSpec, ServiceName};
@@ -87,11 +88,16 @@ fn overlap(error: BackendError) -> BackendError {
     error
 }
 
-/// Removes a network, after it took what is left in it out. One that is gone is fine.
-pub(super) async fn remove(engine: &Docker, id: &str) -> Result<(), BackendError> {
+/// Removes a network, after it took what is left of this project's in it out. One that is gone is
+/// fine; one that others are still in stays, and the engine says so.
+pub(super) async fn remove(site: Site<'_>, id: &str) -> Result<(), BackendError> {
+    let engine = site.engine;
     let Some(found) = inspect(engine, id).await? else { return Ok(()) };
     let name = found.name.clone().unwrap_or_else(|| id.to_owned());
     for container in found.containers.unwrap_or_default().into_keys().collect::<std::collections::BTreeSet<_>>() {
+        if !site.inspect(&container).await?.is_some_and(|found| site.is_own(&found)) {
+            continue;
+        }
         let request = NetworkDisconnectRequest { container: container.clone(), force: Some(true) };
         match engine.disconnect_network(id, request).await {
             Ok(()) => {}
@@ -103,7 +109,10 @@ pub(super) async fn remove(engine: &Docker, id: &str) -> Result<(), BackendError
     match engine.remove_network(id).await {
         Ok(()) => {}
         Err(error) if is_missing(&error) => {}
-        Err(error) => return Err(failed(&format!("remove the network {name}"), &error)),
+        Err(error) => {
+            return Err(failed(&format!("remove the network {name}"), &error)
+                .with_hint(format!("`docker network inspect {name}` says what else is in it")));
+        }
     }
     crate::crash_point!("docker.network.removed");
     Ok(())

@@ -86,9 +86,7 @@ impl Site<'_> {
     /// fixed name; a rollback gives it back. Another's container is left alone.
     async fn free_name(self, name: &str, op_id: &OpId) -> Result<(), BackendError> {
         let Some(found) = self.inspect(name).await? else { return Ok(()) };
-        let own = found.config.as_ref().and_then(|config| config.labels.as_ref());
-        let own = own.is_some_and(|found| labels::is_own(self.settings, found)) || self.is_known(&found);
-        let (Some(id), true) = (&found.id, own) else { return Ok(()) };
+        let (Some(id), true) = (&found.id, self.is_own(&found)) else { return Ok(()) };
         let made_by = label(&found, labels::OP).unwrap_or("before");
         if made_by == op_id.as_str() {
             return Ok(());
@@ -99,10 +97,12 @@ impl Site<'_> {
         Ok(())
     }
 
-    fn is_known(self, found: &ContainerInspectResponse) -> bool {
-        let Some(id) = &found.id else { return false };
-        let suffix = format!("container/{id}");
-        self.settings.known.keys().any(|known| known.as_str().ends_with(&suffix))
+    /// Whether a container is this project's: labelled as such, or recorded.
+    pub(super) fn is_own(self, found: &ContainerInspectResponse) -> bool {
+        let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+        let known = found.id.as_ref().map(|id| format!("container/{id}"));
+        labels.is_some_and(|found| labels::is_own(self.settings, found))
+            || known.is_some_and(|id| self.settings.known.keys().any(|known| known.as_str().ends_with(&id)))
     }
 
     async fn ensure_volumes(self, spec: &DockerSpec) -> Result<(), BackendError> {

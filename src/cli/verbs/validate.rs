@@ -27,7 +27,8 @@ pub(super) fn run(args: &ValidateArgs, session: &mut Session) -> Result<Exit, Op
         Ok(project) => {
             session.tell_warnings(&project);
             let desired = &project.loaded.desired;
-            let (services, warnings) = (desired.services.len(), project.warnings().list().len());
+            let (services, warnings) =
+                (desired.services.keys().filter(|name| !name.is_network()).count(), project.warnings().list().len());
             let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
             let rest = if warnings == 0 { String::new() } else { format!(", {}", counted(warnings, "warning")) };
             print(session, &format!("Valid: project {}, {}{rest}.\n", desired.project, counted(services, "service")))?;

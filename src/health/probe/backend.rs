@@ -2,11 +2,12 @@
 
 use super::command::{last_line, secrets};
 use super::{ProbeAnswer, cause};
+use crate::backend::{Command, Observer};
 use crate::health::Target;
-use crate::model::{ObjectState, Service};
+use crate::model::{EngineCheck, ObjectId, ObjectState, ObservedObject, Service, Spec, Text};
 
 /// Healthy is what runs and what the backend itself does not call otherwise. Where a backend reports
-/// health at all, only what it calls healthy is.
+/// health at all, only what it calls healthy is; before it first asked, its check is run at once.
 pub(super) async fn probe(target: Target<'_>, service: &Service) -> ProbeAnswer {
     let Some((observer, id)) = target else {
         return ProbeAnswer::unhealthy("backend: nothing runs that it could be asked about");
@@ -17,6 +18,11 @@ pub(super) async fn probe(target: Target<'_>, service: &Service) -> ProbeAnswer 
         Err(error) => return ProbeAnswer::unhealthy(format!("backend: {}", cause(&error))),
     };
     let running = object.state == ObjectState::Running;
+    if let Some(check) = unasked(&object, service)
+        && passes_now(observer, id, check).await
+    {
+        return ProbeAnswer::healthy(format!("{}: its check passes, ahead of the engine's own", object.backend));
+    }
     match object.reported.filter(|_| running) {
         // What a check of the engine said comes from inside, so it may hold what the service was given.
         Some(health) => ProbeAnswer {
@@ -25,4 +31,30 @@ pub(super) async fn probe(target: Target<'_>, service: &Service) -> ProbeAnswer 
         },
         None => ProbeAnswer { healthy: running, detail: format!("{}: {}", object.backend, object.state) },
     }
+}
+
+/// The check of the file, as long as an engine has not asked it yet: its first probe comes an interval
+/// after the start, and a gate need not wait for that.
+fn unasked<'s>(object: &ObservedObject, service: &'s Service) -> Option<&'s EngineCheck> {
+    let Spec::Docker(spec) = &service.spec else { return None };
+    let check = spec.check.as_ref()?;
+    let waits = object.state == ObjectState::Running && object.reported.as_ref().is_some_and(|health| !health.healthy);
+    // A clock that was set back makes it unknown, and then the engine's word is waited for.
+    let age = std::time::Duration::try_from(crate::sys::now().duration_since(object.since?)).ok()?;
+    (waits && age < check.interval).then_some(check)
+}
+
+/// Whether the very command of an engine's check passes inside the container.
+async fn passes_now(observer: &dyn Observer, id: &ObjectId, check: &EngineCheck) -> bool {
+    let command = match check.test.split_first() {
+        Some((kind, rest)) if kind.reveal() == "CMD" => rest.to_vec(),
+        Some((kind, [line])) if kind.reveal() == "CMD-SHELL" => {
+            vec![Text::plain("/bin/sh"), Text::plain("-c"), line.clone()]
+        }
+        _ => return false,
+    };
+    let Some((program, args)) = command.split_first() else { return false };
+    let answer = observer.probe_inside(id, &Command { program, args, timeout: check.timeout }).await;
+    // What cannot be asked, or fails, is left to the engine's own probes.
+    matches!(answer, Ok(Some(answer)) if answer.exit_code == 0)
 }

@@ -10,9 +10,9 @@ use super::*;
 use crate::backend::{Answer, BackendError, Command, Observer};
 use crate::health::{check_many, check_once, gate};
 use crate::model::{
-    Address, BackendKind, BodyMatch, CheckPolicy, Conflict, Digest, DigestKey, DockerSpec, ExternalSpec, Health,
-    HealthCheck, Instance, ObjectId, ObjectState, ObservedObject, OpId, ProcessSpec, ServiceName, Spec, StatusMatch,
-    Text,
+    Address, BackendKind, BodyMatch, CheckPolicy, Conflict, Digest, DigestKey, DockerSpec, EngineCheck, ExternalSpec,
+    Health, HealthCheck, Instance, ObjectId, ObjectState, ObservedObject, OpId, ProcessSpec, ServiceName, Spec,
+    StatusMatch, Text,
 };
 
 fn service(spec: Spec, probe: Probe, timeout: Duration) -> Service {
@@ -355,7 +355,7 @@ impl Observer for Inside {
             state: self.state.clone(),
             incarnation: None,
             pid: None,
-            since: None,
+            since: Some(crate::sys::now()),
             restarts: 0,
             last_exit: None,
             drift: Vec::new(),
@@ -425,4 +425,24 @@ async fn a_plan_and_a_status_ask_inside_too() {
     let asked = instance("web", Spec::Docker(Box::new(DockerSpec::new("web:1"))), Some(shell("exit 1", 0)));
     let health = check_once(&asked, Some((&inside, &id)), &env()).await.unwrap();
     assert_eq!((health.healthy, health.detail.as_str()), (true, "sh exited 0: up"));
+}
+
+#[tokio::test]
+async fn the_check_of_an_engine_is_run_at_once_before_the_engine_asks() {
+    let ask = async |exit_code, interval| {
+        let test = ["CMD-SHELL", "test -f ready"].map(Text::plain).to_vec();
+        let limit = Duration::from_secs(5);
+        let check = EngineCheck { test, interval, timeout: limit, retries: 3, start_period: Duration::ZERO };
+        let spec = DockerSpec { check: Some(check), ..DockerSpec::new("web:1") };
+        let service = service(Spec::Docker(Box::new(spec)), Probe::Backend, limit);
+        let starting = Health { healthy: false, detail: "docker: starting".to_owned() };
+        let inside =
+            Inside { answer: Ok(Some((exit_code, ""))), state: ObjectState::Running, reported: Some(starting) };
+        let id = ObjectId::new("container/1");
+        ServiceProber { service: &service, target: Some((&inside, &id)), env: &env() }.probe(0).await
+    };
+    let (long, over) = (Duration::from_secs(3600), Duration::ZERO);
+    assert!(ask(0, long).await.healthy);
+    assert_eq!(ask(1, long).await.detail, "docker: starting", "a failure is left to the engine");
+    assert!(!ask(0, over).await.healthy, "the engine asked already");
 }

@@ -147,7 +147,8 @@ fn replace_stop_first() {
 fn replace_with_a_fixed_name_and_roll_back() {
     let name = format!("orch-fixed-{}", free_port());
     let fixed = format!("      container_name: {name}\n");
-    let broken = container("a", "2", &fixed).replace("[web, wait]", "[web, fail]") + "    lifecycle: {}\n";
+    // Long enough for it to have ended, so that it never passes for well.
+    let broken = container("a", "2", &fixed).replace("[web, wait]", "[web, fail]").replace("settle: 0", "settle: 1s");
     let scenario = Scenario {
         name: "replace and roll back",
         before: "services:\n".to_owned() + &container("a", "1", &fixed),

@@ -118,20 +118,15 @@ impl Operator for Fake {
         };
         let id = ObjectId::new(op.op_id.as_str());
         let object = ObservedObject {
-            backend: BackendKind::Process,
-            id: id.clone(),
-            op_id: op.op_id.clone(),
-            address: op.address.clone(),
-            revision: if fault == Some(Fault::Lies) { Digest::of(b"a lie") } else { instance.revision },
-            state,
             incarnation: Some(op.op_id.to_string()),
-            pid: None,
-            since: None,
-            restarts: 0,
-            last_exit: None,
-            drift: Vec::new(),
-            repair: None,
-            reported: None,
+            ..ObservedObject::new(
+                BackendKind::Process,
+                id.clone(),
+                op.op_id.clone(),
+                op.address.clone(),
+                if fault == Some(Fault::Lies) { Digest::of(b"a lie") } else { instance.revision },
+                state,
+            )
         };
         self.world().objects.insert(id.clone(), object);
         Ok(id)

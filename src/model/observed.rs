@@ -66,6 +66,34 @@ pub enum Repair {
 }
 
 impl ObservedObject {
+    /// An object with its stamp and its state, of which nothing else is known.
+    #[must_use]
+    pub fn new(
+        backend: BackendKind,
+        id: ObjectId,
+        op_id: OpId,
+        address: Address,
+        revision: Digest,
+        state: ObjectState,
+    ) -> Self {
+        Self {
+            backend,
+            id,
+            op_id,
+            address,
+            revision,
+            state,
+            incarnation: None,
+            pid: None,
+            since: None,
+            restarts: 0,
+            last_exit: None,
+            drift: Vec::new(),
+            repair: None,
+            reported: None,
+        }
+    }
+
     /// Whether it serves, or is about to.
     #[must_use]
     pub fn is_up(&self) -> bool {

@@ -156,22 +156,8 @@ pub(super) fn as_recorded(recorded: &State) -> BTreeMap<Address, Observation> {
             }
             (Kind::Permanent, _) => ObjectState::Running,
         };
-        let object = ObservedObject {
-            backend: record.backend,
-            id,
-            op_id: record.op_id.clone(),
-            address: address.clone(),
-            revision: record.revision,
-            state,
-            incarnation: None,
-            pid: None,
-            since: None,
-            restarts: 0,
-            last_exit: None,
-            drift: Vec::new(),
-            repair: None,
-            reported: None,
-        };
+        let object =
+            ObservedObject::new(record.backend, id, record.op_id.clone(), address.clone(), record.revision, state);
         Some((address.clone(), Observation { objects: vec![object], ..Observation::default() }))
     };
     recorded.records.iter().filter_map(object).collect()

@@ -182,20 +182,17 @@ mod tests {
 
     fn object(state: ObjectState) -> ObservedObject {
         ObservedObject {
-            backend: BackendKind::Process,
-            id: ObjectId::new("web-1"),
-            op_id: OpId::new("r.1"),
-            address: address("web"),
-            revision: Digest::of(b""),
-            state,
-            incarnation: None,
             pid: Some(412),
             since: Some(at(0)),
             restarts: 2,
-            last_exit: None,
-            drift: Vec::new(),
-            repair: None,
-            reported: None,
+            ..ObservedObject::new(
+                BackendKind::Process,
+                ObjectId::new("web-1"),
+                OpId::new("r.1"),
+                address("web"),
+                Digest::of(b""),
+                state,
+            )
         }
     }
 

@@ -47,21 +47,21 @@ pub(super) fn container(
     };
     let short = object.id.get(..12).unwrap_or(&object.id);
     let mut observed = ObservedObject {
-        backend: BackendKind::Docker,
-        id: object.object_id(),
-        op_id: stamp.op_id.clone(),
-        address: stamp.address.clone(),
-        revision: stamp.revision,
         incarnation: (state.running == Some(true))
             .then(|| format!("{short} {}", state.started_at.as_deref().unwrap_or_default())),
         pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
         since,
         restarts: u32::try_from(restarts).unwrap_or(0),
         last_exit: (restarts > 0 || !is_up).then_some(exit),
-        state: state_now,
-        drift: Vec::new(),
-        repair: None,
         reported: is_up.then(|| reported(state.health.as_ref())),
+        ..ObservedObject::new(
+            BackendKind::Docker,
+            object.object_id(),
+            stamp.op_id.clone(),
+            stamp.address.clone(),
+            stamp.revision,
+            state_now,
+        )
     };
     drift::note(settings, found, &stamp, known, own.is_some(), &mut observed);
     Some(observed)
@@ -73,20 +73,16 @@ pub(super) fn network(settings: &DockerSettings, host: Option<&str>, found: &Net
     let own = found.labels.as_ref().filter(|labels| labels::is_own(settings, labels));
     let (stamp, _) = stamp(settings, &object, own.and_then(labels::stamp))?;
     Some(ObservedObject {
-        backend: BackendKind::Docker,
-        id: object.object_id(),
-        op_id: stamp.op_id,
-        address: stamp.address,
-        revision: stamp.revision,
-        state: ObjectState::Running,
-        incarnation: Some(object.id),
-        pid: None,
+        incarnation: Some(object.id.clone()),
         since: time(found.created.as_ref()),
-        restarts: 0,
-        last_exit: None,
-        drift: Vec::new(),
-        repair: None,
-        reported: None,
+        ..ObservedObject::new(
+            BackendKind::Docker,
+            object.object_id(),
+            stamp.op_id,
+            stamp.address,
+            stamp.revision,
+            ObjectState::Running,
+        )
     })
 }
 

@@ -94,20 +94,15 @@ fn lost(status: &Status, copied: bool) -> String {
 
 fn bare(id: &str, stamp: &Stamp, state: ObjectState, missing: Option<String>) -> ObservedObject {
     ObservedObject {
-        backend: BackendKind::Process,
-        id: ObjectId::new(id),
-        op_id: stamp.op_id.clone(),
-        address: stamp.address.clone(),
-        revision: stamp.revision,
-        state,
-        incarnation: None,
-        pid: None,
-        since: None,
-        restarts: 0,
-        last_exit: None,
         drift: missing.map(|detail| Drift { kind: DriftKind::Missing, detail }).into_iter().collect(),
-        repair: None,
-        reported: None,
+        ..ObservedObject::new(
+            BackendKind::Process,
+            ObjectId::new(id),
+            stamp.op_id.clone(),
+            stamp.address.clone(),
+            stamp.revision,
+            state,
+        )
     }
 }
 

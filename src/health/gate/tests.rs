@@ -40,20 +40,16 @@ fn answer(healthy: bool) -> ProbeAnswer {
 
 fn object(state: ObjectState) -> ObservedObject {
     ObservedObject {
-        backend: BackendKind::Process,
-        id: ObjectId::new("web-1"),
-        op_id: OpId::new("run.1"),
-        address: Address::only(ServiceName::new("web").unwrap()),
-        revision: revision("new"),
-        state,
         incarnation: Some("first".to_owned()),
         pid: Some(7),
-        since: None,
-        restarts: 0,
-        last_exit: None,
-        drift: Vec::new(),
-        repair: None,
-        reported: None,
+        ..ObservedObject::new(
+            BackendKind::Process,
+            ObjectId::new("web-1"),
+            OpId::new("run.1"),
+            Address::only(ServiceName::new("web").unwrap()),
+            revision("new"),
+            state,
+        )
     }
 }
 

@@ -347,20 +347,16 @@ impl Observer for Inside {
     }
     async fn inspect(&self, object: &ObjectId) -> Result<Option<ObservedObject>, BackendError> {
         Ok(Some(ObservedObject {
-            backend: BackendKind::Docker,
-            id: object.clone(),
-            op_id: OpId::new("run.1"),
-            address: Address::only(ServiceName::new("web").unwrap()),
-            revision: Digest::of(b"new"),
-            state: self.state.clone(),
-            incarnation: None,
-            pid: None,
             since: Some(crate::sys::now()),
-            restarts: 0,
-            last_exit: None,
-            drift: Vec::new(),
-            repair: None,
             reported: self.reported.clone(),
+            ..ObservedObject::new(
+                BackendKind::Docker,
+                object.clone(),
+                OpId::new("run.1"),
+                Address::only(ServiceName::new("web").unwrap()),
+                Digest::of(b"new"),
+                self.state.clone(),
+            )
         }))
     }
     async fn probe_inside(&self, _: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {

@@ -44,20 +44,15 @@ impl Observer for Stage {
         let scene = self.scenes.iter().rev().find(|(from, _)| u128::from(*from) <= now);
         let Some((_, state)) = scene else { return Err(BackendError::new("not yet")) };
         Ok(Some(ObservedObject {
-            backend: BackendKind::Process,
-            id: object.clone(),
-            op_id: OpId::new("run.1"),
-            address: Address::only(ServiceName::new("web").unwrap()),
-            revision: Digest::of(b"new"),
-            state: state.clone(),
             incarnation: Some("first".to_owned()),
-            pid: None,
-            since: None,
-            restarts: 0,
-            last_exit: None,
-            drift: Vec::new(),
-            repair: None,
-            reported: None,
+            ..ObservedObject::new(
+                BackendKind::Process,
+                object.clone(),
+                OpId::new("run.1"),
+                Address::only(ServiceName::new("web").unwrap()),
+                Digest::of(b"new"),
+                state.clone(),
+            )
         }))
     }
 

@@ -218,20 +218,15 @@ impl World {
             let job = instance.service.kind == Kind::Job;
             let state = if job { ObjectState::Exited(exit(0)) } else { ObjectState::Running };
             let object = ObservedObject {
-                backend: instance.service.spec.backend(),
-                id: ObjectId::new(op_id.as_str()),
-                op_id: op_id.clone(),
-                address: step.address.clone(),
-                revision: instance.revision,
-                state,
                 incarnation: Some(op_id.to_string()),
-                pid: None,
-                since: None,
-                restarts: 0,
-                last_exit: None,
-                drift: Vec::new(),
-                repair: None,
-                reported: None,
+                ..ObservedObject::new(
+                    instance.service.spec.backend(),
+                    ObjectId::new(op_id.as_str()),
+                    op_id.clone(),
+                    step.address.clone(),
+                    instance.revision,
+                    state,
+                )
             };
             self.observed.entry(step.address.clone()).or_default().objects.push(object);
             return;

@@ -1,6 +1,7 @@
 //! Containers on a real Docker engine.
 
 mod adopt;
+mod changes;
 mod connect;
 mod faults;
 mod images;

@@ -264,9 +264,12 @@ fn an_engine_that_stops_in_the_middle_of_an_apply_and_comes_back_finds_everythin
     let db = shop.container("db");
     let mut running = shop.start(&["apply", "--auto-approve"]);
     running.until("api: waiting for its gate");
-    for api in shop.containers_of("api") {
-        shop.engine().docker(&["exec", &api, "touch", "/tmp/go"]);
-    }
+    // The engine that came back may be starting one of them just now, in which nothing can be run yet.
+    wait_until("every container of api that runs is told to go on", || {
+        let running: Vec<_> = shop.containers_of("api").into_iter().filter(|api| shop.engine().runs(api)).collect();
+        let told = |api: &String| shop.engine().try_docker(&["exec", api, "touch", "/tmp/go"]).is_ok();
+        !running.is_empty() && running.iter().all(told)
+    });
     running.end().ok();
     assert_eq!(shop.containers().len(), 3, "none is there twice, none is missing");
     assert_eq!(shop.container("db"), db, "what was done is not done again");

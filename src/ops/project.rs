@@ -122,6 +122,7 @@ impl Project {
             Spec::Network(spec) => Some(spec.host.clone()),
             Spec::Process(_) | Spec::External(_) => None,
         };
+        let begun = recorded.pending.iter().map(|(at, pending)| (at.clone(), pending.op_id.clone())).collect();
         let pending = recorded.pending.values().any(|pending| pending.backend == BackendKind::Docker);
         let wanted = self.loaded.desired.services.values().filter_map(host);
         let recorded = known.values().map(|known| match known.fields.get("host") {
@@ -134,6 +135,7 @@ impl Project {
             env: self.options.load.env.clone(),
             hosts: wanted.chain(recorded).chain(pending.then_some(None)).collect(),
             known,
+            pending: begun,
         }
     }
 

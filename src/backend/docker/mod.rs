@@ -68,6 +68,8 @@ pub struct DockerSettings {
     pub hosts: BTreeSet<Option<String>>,
     /// What is recorded about the backend's objects.
     pub known: BTreeMap<ObjectId, Known>,
+    /// The attempts that were begun and whose end was never written.
+    pub pending: BTreeMap<Address, OpId>,
 }
 
 /// What is recorded about an object, which its labels may say otherwise or not at all.

@@ -66,7 +66,23 @@ impl Site<'_> {
             return Err(error);
         }
         crate::crash_point!("docker.create.started");
+        self.sweep_late(op).await?;
         Ok(id)
+    }
+
+    /// Removes what the attempt before left without anybody having seen it: the engine may carry out a
+    /// request of a killed orch after the next plan has looked. By now it has, and it was never started.
+    async fn sweep_late(self, op: &OpContext) -> Result<(), BackendError> {
+        let Some(attempt) = self.settings.pending.get(&op.address).filter(|attempt| **attempt != op.op_id) else {
+            return Ok(());
+        };
+        let name = labels::container_name(self.settings, &op.address, attempt);
+        let Some(found) = self.inspect(&name).await? else { return Ok(()) };
+        let unstarted = found.state.as_ref().is_some_and(|state| state.status == Some(Status::CREATED));
+        match &found.id {
+            Some(late) if unstarted && self.is_own(&found) => self.remove(late, false).await,
+            _ => Ok(()),
+        }
     }
 
     /// The container that has a name, when this very attempt made it before it was cut off.

@@ -24,6 +24,7 @@ pub(super) fn backend(env: &[(&str, &str)]) -> DockerBackend {
         env: all,
         hosts: BTreeSet::new(),
         known: BTreeMap::new(),
+        pending: BTreeMap::new(),
     })
 }
 

@@ -89,6 +89,7 @@ fn backend() -> DockerBackend {
         env: BTreeMap::new(),
         hosts: BTreeSet::from([None]),
         known: BTreeMap::new(),
+        pending: BTreeMap::new(),
     })
 }
 

@@ -30,6 +30,7 @@ impl Bench {
             env: env.into_iter().collect(),
             hosts: BTreeSet::from([None]),
             known: BTreeMap::new(),
+            pending: BTreeMap::new(),
         };
         Self { settings, project }
     }

@@ -53,6 +53,7 @@ impl Bench {
             env: env.into_iter().collect(),
             hosts: BTreeSet::from([None]),
             known: BTreeMap::new(),
+            pending: BTreeMap::new(),
         })
     }
 

@@ -207,6 +207,7 @@ mod tests {
             env: BTreeMap::new(),
             hosts: Default::default(),
             known: BTreeMap::new(),
+            pending: BTreeMap::new(),
         }
     }
 

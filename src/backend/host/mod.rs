@@ -5,8 +5,10 @@
 
 mod local;
 mod script;
+mod slot;
 
 pub use script::{Output, Script};
+pub use slot::{STORE, Slot, Stamp, USER_STORE};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -113,7 +113,7 @@ impl Bench {
             applied: Vec::new(),
         };
         let mut observed: BTreeMap<Address, Observation> = BTreeMap::new();
-        for object in self.fake.list().await.unwrap() {
+        for object in self.fake.list().await.unwrap().objects {
             observed.entry(object.address.clone()).or_default().objects.push(object);
         }
         let input = PlanInput {

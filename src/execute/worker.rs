@@ -183,7 +183,7 @@ impl<'a> Worker<'a> {
     }
 
     fn context_with(&self, progress: ProgressSink) -> OpContext {
-        OpContext { address: self.step.address.clone(), op_id: self.op_id.clone(), progress }
+        OpContext { address: self.step.address.clone(), op_id: self.op_id.clone(), progress, confirm: None }
     }
 
     fn operator(&self, backend: BackendKind) -> Result<&Arc<dyn Operator>, Failure> {

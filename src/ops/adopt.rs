@@ -202,7 +202,7 @@ fn choose<'i>(
     targets: &[AdoptTarget],
 ) -> Result<BTreeMap<&'i Address, Option<String>>, OpError> {
     let can_be = |instance: &Instance| {
-        instance.service.kind == Kind::Permanent && instance.service.spec.backend() != BackendKind::External
+        instance.service.kind != Kind::Job && instance.service.spec.backend() != BackendKind::External
     };
     if targets.is_empty() {
         return Ok(instances.iter().filter(|(_, i)| can_be(i)).map(|(address, _)| (address, None)).collect());

@@ -107,7 +107,7 @@ pub(super) async fn list(observers: &Observers, recorded: &State) -> Result<BTre
     for (kind, observer) in observers.iter() {
         let objects =
             observer.list().await.map_err(|error| OpError::backend(format!("looking at backend {kind}"), error))?;
-        for object in objects {
+        for object in objects.objects {
             let address = owners.get(&object.id).copied().unwrap_or(&object.address).clone();
             observed.entry(address).or_default().objects.push(object);
         }
@@ -154,7 +154,7 @@ pub(super) fn as_recorded(recorded: &State) -> BTreeMap<Address, Observation> {
                 let code = i32::from(record.status == RecordStatus::Failed);
                 ObjectState::Exited(Exit { code: Some(code), signal: None, out_of_memory: false })
             }
-            (Kind::Permanent, _) => ObjectState::Running,
+            (Kind::Permanent | Kind::Periodic, _) => ObjectState::Running,
         };
         let object =
             ObservedObject::new(record.backend, id, record.op_id.clone(), address.clone(), record.revision, state);

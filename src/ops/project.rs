@@ -120,7 +120,7 @@ impl Project {
         let host = |service: &Arc<Service>| match &service.spec {
             Spec::Docker(spec) => Some(spec.host.clone()),
             Spec::Network(spec) => Some(spec.host.clone()),
-            Spec::Process(_) | Spec::External(_) => None,
+            _ => None,
         };
         let begun = recorded.pending.iter().map(|(at, pending)| (at.clone(), pending.op_id.clone())).collect();
         let pending = recorded.pending.values().any(|pending| pending.backend == BackendKind::Docker);

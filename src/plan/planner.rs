@@ -257,7 +257,7 @@ impl<'a> Planner<'a> {
         let interrupted: BTreeMap<&ServiceName, Action> = drafts
             .iter()
             .filter(|(_, draft)| {
-                draft.decision.action.interrupts() && draft.record.is_some_and(|r| r.kind == Kind::Permanent)
+                draft.decision.action.interrupts() && draft.record.is_some_and(|r| r.kind != Kind::Job)
             })
             .map(|(address, draft)| (&address.service, draft.decision.action))
             .collect();
@@ -266,7 +266,7 @@ impl<'a> Planner<'a> {
             .recorded
             .records
             .iter()
-            .filter(|(_, record)| record.status == RecordStatus::Healthy && record.kind == Kind::Permanent)
+            .filter(|(_, record)| record.status == RecordStatus::Healthy && record.kind != Kind::Job)
             .map(|(address, _)| &address.service)
             .collect();
         let disruption = |(service, action): (&&ServiceName, &Action)| {
@@ -332,7 +332,7 @@ fn renews(action: Action) -> bool {
 
 /// Whether what is recorded has nothing left to it. A job that ended is not gone.
 fn is_gone(record: Option<&Record>, found: &Observation) -> bool {
-    record.is_some_and(|r| r.backend != BackendKind::External && r.kind == Kind::Permanent) && found.objects.is_empty()
+    record.is_some_and(|r| r.backend != BackendKind::External && r.kind != Kind::Job) && found.objects.is_empty()
 }
 
 /// What was found of an instance: at its address, and at the one that it is renamed from. A run that

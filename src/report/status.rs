@@ -105,7 +105,7 @@ impl StatusRow {
                 (BackendKind::External, _) => (RowState::External, None),
                 (_, RecordStatus::Completed) => (RowState::Completed, None),
                 (_, RecordStatus::Stopped) => (RowState::Stopped, None),
-                (BackendKind::Process | BackendKind::Docker, _) => (RowState::Missing, None),
+                (_, _) => (RowState::Missing, None),
             },
         };
         Self {

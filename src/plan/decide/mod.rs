@@ -63,7 +63,7 @@ impl<'a> Known<'a> {
         match (self.wanted.service.spec.backend(), self.wanted.service.kind) {
             (BackendKind::External, _) => self.decide_external(push),
             (_, Kind::Job) => self.decide_job(push),
-            (_, Kind::Permanent) => self.decide_permanent(push),
+            (_, Kind::Permanent | Kind::Periodic) => self.decide_permanent(push),
         }
     }
 

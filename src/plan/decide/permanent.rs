@@ -209,7 +209,7 @@ impl<'a> Known<'a> {
         Some(match self.shared_claims().into_iter().next()? {
             Claim::Volume(name) => format!("volume {name} has one writer"),
             Claim::Name(name) => format!("the name {name} is fixed"),
-            port @ Claim::Port { .. } => format!("{port} cannot be held twice"),
+            other @ (Claim::Port { .. } | Claim::At { .. }) => format!("{other} cannot be held twice"),
         })
     }
 

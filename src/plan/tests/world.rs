@@ -105,6 +105,7 @@ impl World {
     pub(super) fn instances(&self, file: &File) -> BTreeMap<Address, Instance> {
         let key = DigestKey::new([7; 32]);
         let desired = Desired {
+            machines: BTreeMap::new(),
             project: ProjectName::new("test").unwrap(),
             settings: Settings {
                 state_dir: "/".into(),
@@ -298,7 +299,7 @@ impl World {
             revision: instance.revision,
             status: match instance.service.kind {
                 Kind::Job => RecordStatus::Completed,
-                Kind::Permanent => RecordStatus::Healthy,
+                Kind::Permanent | Kind::Periodic => RecordStatus::Healthy,
             },
             fields: instance.fields.iter().map(|f| (f.path.to_string(), f.value.clone())).collect(),
             dependencies: instance.service.dependencies.clone(),

@@ -7,7 +7,17 @@ use crate::backend::BackendError;
 
 /// The programs that some backend needs or can do better with.
 const TOOLS: [&str; 12] = [
-    "sh", "tar", "gzip", "sha256sum", "shasum", "openssl", "setsid", "systemctl", "journalctl", "systemd-run", "sync",
+    "sh",
+    "tar",
+    "gzip",
+    "sha256sum",
+    "shasum",
+    "openssl",
+    "setsid",
+    "systemctl",
+    "journalctl",
+    "systemd-run",
+    "sync",
     "wg-quick",
 ];
 

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::control::Control;
 use self::process::{Intake, Lost, Process, Ran, refusal};
 use self::remote::{Remote, Use};
-use super::{BackendError, ProgressSink};
+use super::{BackendError, Connection, ProgressSink};
 use crate::model::{Digest, Place};
 
 /// The machines of a project; cheap to clone. Connects to one when its shell is first used, and ends the
@@ -150,6 +150,17 @@ impl Shell {
         let facts = Arc::new(facts::ask(self).await?);
         *known = Some(facts.clone());
         Ok(facts)
+    }
+
+    /// Connects to a port as from the machine itself: `localhost` is the machine.
+    ///
+    /// # Errors
+    /// When the machine cannot be reached, or nothing accepts there.
+    pub async fn dial(&self, host: &str, port: u16) -> Result<Connection, BackendError> {
+        match &self.remote {
+            None => local::dial(host, port).await,
+            Some(remote) => remote.dial(host, port).await,
+        }
     }
 
     fn generation(&self) -> u64 {

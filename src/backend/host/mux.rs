@@ -6,9 +6,11 @@ use std::io::{self, IoSlice, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{self, Receiver, Sender};
 
@@ -25,12 +27,40 @@ const REQUEST: u32 = 0;
 /// No answer of a master is longer, in bytes.
 const LONGEST: u32 = 16 * 1024;
 
-/// A stream to a port of the other side. It ends when both halves are dropped.
+/// A stream to a port of the other side.
 pub(super) struct Forward {
-    pub(super) input: Sender,
-    pub(super) output: Receiver,
+    /// `None` once it is shut down, which for a pipe means closed.
+    input: Option<Sender>,
+    output: Receiver,
     /// The master ends the stream with this connection.
-    pub(super) control: UnixStream,
+    _control: UnixStream,
+}
+
+impl AsyncRead for Forward {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.output).poll_read(cx, buf)
+    }
+}
+
+impl Forward {
+    fn input(&mut self) -> io::Result<Pin<&mut Sender>> {
+        self.input.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl AsyncWrite for Forward {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().input()?.poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().input()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().input = None;
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// Why there is no stream.
@@ -65,7 +95,7 @@ pub(super) async fn forward(socket: &Path, host: &str, port: u16) -> Result<Forw
         let (kind, body) = answer(&mut control).await?;
         match kind {
             HELLO => {}
-            SESSION_OPENED => return Ok(Forward { input, output, control }),
+            SESSION_OPENED => return Ok(Forward { input: Some(input), output, _control: control }),
             FAILURE | PERMISSION_DENIED => return Err(NoForward::Refused(reason(&body))),
             kind => return Err(NoForward::Refused(format!("an answer of kind {kind:#x}"))),
         }

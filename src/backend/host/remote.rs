@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::Rights;
 use super::control::Control;
 use super::master::{Channel, Master, anew};
+use super::mux::{self, NoForward};
 use super::process::{Ending, Intake, Process, command};
 use super::trouble::{Cause, Trouble, explain, no_ssh};
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Connection};
 use crate::model::Machine;
 
 /// The pauses before further tries, where another try may help.
@@ -70,7 +71,9 @@ impl Remote {
             let (master, channel) = self.channel(what).await?;
             match open(&master.session, command).await {
                 Ok(child) => return process(child, channel).ok_or_else(|| self.failed("it has no pipes")),
-                Err(openssh::Error::SshMux(error)) if is_refusal(&error) => self.one_more(&master, channel, what).await?,
+                Err(openssh::Error::SshMux(error)) if is_refusal(&error) => {
+                    self.one_more(&master, channel, what).await?
+                }
                 // The shell was not even asked for, or what asked for it was not answered: it has no script yet.
                 Err(openssh::Error::Disconnected | openssh::Error::SshMux(_)) if dead < DEAD => {
                     dead += 1;
@@ -88,6 +91,35 @@ impl Remote {
         let child = anew(&self.machine, command(self.rights(rights), is_root, intake)).spawn();
         let child = child.map_err(|error| no_ssh(&self.machine, &error).error)?;
         Process::of(child).ok_or_else(|| self.failed("it has no pipes"))
+    }
+
+    /// Connects to a port as seen from the machine, through a connection that is there.
+    pub(super) async fn dial(&self, host: &str, port: u16) -> Result<Connection, BackendError> {
+        let mut dead = 0;
+        loop {
+            let master = self.master().await?;
+            match mux::forward(master.socket(), host, port).await {
+                Ok(forward) => return Ok(Box::new(forward)),
+                Err(NoForward::Refused(why)) => return Err(self.refused(&why, master.last_words().as_deref())),
+                Err(NoForward::Master(error)) if dead == DEAD => return Err(self.failed(&causes(&error))),
+                Err(NoForward::Master(_)) => {
+                    dead += 1;
+                    self.forget(&master).await;
+                }
+            }
+        }
+    }
+
+    /// Why nothing accepted on the machine: the master tells it in its log, `channel 2: open failed: connect failed:
+    /// Connection refused`, and not to who asked.
+    fn refused(&self, why: &str, last: Option<&str>) -> BackendError {
+        let said = last.and_then(|last| last.split_once("open failed: ")).map_or(why, |(_, said)| said);
+        if said.contains("administratively prohibited") {
+            return BackendError::new(format!("{} lets nothing be forwarded", self.machine))
+                .with_hint("set `AllowTcpForwarding local` in its sshd_config: checks of its `localhost` need it");
+        }
+        let said = said.strip_prefix("connect failed: ").unwrap_or(said).to_lowercase();
+        BackendError::new(said.trim_end_matches('.'))
     }
 
     /// What an `ssh` that ended without having run its shell said, in orch's words.

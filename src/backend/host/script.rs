@@ -44,12 +44,10 @@ impl Script {
     /// `set -e` it prints only where it may end.
     #[must_use]
     pub fn new<'v>(body: &str, values: impl IntoIterator<Item = &'v str>) -> Self {
-        // Quoted by a library for a POSIX shell; only a NUL could not be, and no value can hold one.
-        let quoted: Vec<_> = values
-            .into_iter()
-            .map(|value| shlex::try_quote(value).unwrap_or_else(|_| value.replace('\0', "").into()))
-            .collect();
-        Self { body: body.to_owned(), words: quoted.join(" "), timeout: USUAL }
+        // Quoted by a library for a POSIX shell. A NUL cannot be in a word of any program, and config refuses it.
+        let values: Vec<_> = values.into_iter().map(|value| value.replace('\0', "")).collect();
+        let words = shlex::try_join(values.iter().map(String::as_str)).unwrap_or_default();
+        Self { body: body.to_owned(), words, timeout: USUAL }
     }
 
     /// As [`new`](Self::new), with values of which some may be secret.

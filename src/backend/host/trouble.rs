@@ -156,10 +156,7 @@ fn unknown(lines: &[&str]) -> String {
 }
 
 fn away_hint(machine: &Machine) -> String {
-    format!(
-        "see that the machine runs and its SSH server listens there: `ssh {} true`",
-        quoted_host(machine)
-    )
+    format!("see that the machine runs and its SSH server listens there: `ssh {} true`", quoted_host(machine))
 }
 
 /// The machine as `ssh` and its tools are told of it.

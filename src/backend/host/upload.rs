@@ -68,9 +68,8 @@ pub(super) async fn upload(
     what: &Upload<'_>,
     progress: &ProgressSink,
 ) -> Result<(), BackendError> {
-    let unreadable = |error: std::io::Error| {
-        BackendError::new(format!("cannot upload {}: {error}", what.from.display()))
-    };
+    let unreadable =
+        |error: std::io::Error| BackendError::new(format!("cannot upload {}: {error}", what.from.display()));
     let mut file = File::open(what.from).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let (folder, name) = what.to.rsplit_once('/').unwrap_or((".", what.to));

@@ -279,6 +279,7 @@ fn plan(
             request: &Request { mode: Mode::Verb, ..Request::default() },
             pins,
             max_parallel: project.max_parallel(),
+            max_parallel_given: true,
             on_failure: desired.settings.on_failure,
             source: project.source(),
             inputs: desired.inputs(key),

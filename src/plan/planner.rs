@@ -8,7 +8,9 @@ use super::decide::{Decision, Known, Push, decide_unwanted};
 use super::drift::drift;
 use super::input::{PlanInput, Request};
 use super::order::{Draft, order};
-use super::{Action, Disruption, DriftNote, Mode, PLAN_FORMAT, Plan, PlanError, Reason, Warning};
+use super::{
+    Action, Disruption, DriftNote, Mode, PLAN_FORMAT, Plan, PlanError, Reason, ReplaceOrder, Roll, Step, Warning,
+};
 use crate::graph::Graph;
 use crate::model::{Address, BackendKind, Digest, Instance, InstanceKey, Kind, Observation, RunId, ServiceName};
 use crate::state::{Pending, Record, RecordStatus};
@@ -18,6 +20,9 @@ static NOTHING: Observation = Observation { objects: Vec::new(), conflicts: Vec:
 /// How long an operation may take when the file no longer says: long enough for a service that was
 /// given long to stop, since its backend ends it in the time that it was given.
 const UNWANTED_TIMEOUT_MS: u64 = 3_600_000;
+
+/// How many steps run at once where some are on several machines and nobody said how many.
+const REMOTE_PARALLEL: usize = 10;
 
 /// What an operation may take beyond the time that a service is given to stop.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -84,14 +89,10 @@ impl<'a> Planner<'a> {
         }
         let disruptions = self.disruptions(&drafts);
         let warnings = self.warnings(&drafts);
-        Ok(Plan {
-            steps: order(drafts, self.input, &self.graph),
-            unchanged,
-            drift: self.drift(),
-            disruptions,
-            warnings,
-            ..plan_of(self.input)
-        })
+        let (steps, rolls) = order(drafts, self.input, &self.graph);
+        let max_parallel = self.max_parallel(&steps, &rolls);
+        let drift = self.drift();
+        Ok(Plan { steps, rolls, max_parallel, unchanged, drift, disruptions, warnings, ..plan_of(self.input) })
     }
 
     fn record_of(&self, address: &'a Address) -> (Option<&'a Record>, Option<&'a Pending>, &Observation) {
@@ -224,7 +225,9 @@ impl<'a> Planner<'a> {
     /// `prevent_destroy` holds for what the file says, and for what it said when it was applied:
     /// removing a service from the file does not remove its protection.
     fn protected(&self, address: &Address, draft: &Draft<'_>) -> Option<PlanError> {
-        let destroys = matches!(draft.decision.action, Action::Delete | Action::Replace { .. });
+        let in_place = Action::Replace { order: ReplaceOrder::InPlace };
+        let destroys = matches!(draft.decision.action, Action::Delete | Action::Replace { .. })
+            && draft.decision.action != in_place;
         let wanted = draft.wanted.map(|wanted| wanted.service.lifecycle.prevent_destroy);
         let recorded = draft.record.is_some_and(|record| record.prevent_destroy);
         let is_job = draft.record.is_some_and(|record| record.kind == Kind::Job);
@@ -278,6 +281,17 @@ impl<'a> Planner<'a> {
         interrupted.iter().map(disruption).collect()
     }
 
+    /// How many steps run at once. Steps on many machines cost this one little, and a batch is as large
+    /// as the file says.
+    fn max_parallel(&self, steps: &[Step], rolls: &[Roll]) -> usize {
+        if self.input.max_parallel_given {
+            return self.input.max_parallel;
+        }
+        let remote = steps.iter().any(|step| matches!(step.address.key, InstanceKey::Host(_)));
+        let batch = rolls.iter().flat_map(|roll| &roll.batches).map(Vec::len).max().unwrap_or(0);
+        self.input.max_parallel.max(if remote { REMOTE_PARALLEL } else { 0 }).max(batch)
+    }
+
     fn warnings(&self, drafts: &BTreeMap<Address, Draft<'_>>) -> Vec<Warning> {
         let recorded = self.input.recorded;
         let mut warnings = Vec::new();
@@ -318,6 +332,7 @@ pub(super) fn plan_of(input: &PlanInput<'_>) -> Plan {
         max_parallel: input.max_parallel,
         on_failure: input.on_failure,
         steps: Vec::new(),
+        rolls: Vec::new(),
         unchanged: 0,
         drift: Vec::new(),
         disruptions: Vec::new(),

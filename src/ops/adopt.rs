@@ -301,6 +301,7 @@ fn provisional(found: &[Found], run: &RunId, state: &State, project: &Project) -
             kind: service.kind,
             backend: service.spec.backend(),
             object: Some(found.object.clone()),
+            machine: None,
             op_id: run.op(u32::try_from(place + 1).unwrap_or(u32::MAX)),
             revision: *revision,
             status: RecordStatus::Healthy,

@@ -15,7 +15,8 @@ use crate::graph::Graph;
 use crate::model::{Address, BackendKind, Digest, Instance, InstanceKey, Kind, Observation, RunId, ServiceName};
 use crate::state::{Pending, Record, RecordStatus};
 
-static NOTHING: Observation = Observation { objects: Vec::new(), conflicts: Vec::new(), health: None };
+static NOTHING: Observation =
+    Observation { objects: Vec::new(), conflicts: Vec::new(), health: None, unreachable: None };
 
 /// How long an operation may take when the file no longer says: long enough for a service that was
 /// given long to stop, since its backend ends it in the time that it was given.
@@ -217,7 +218,7 @@ impl<'a> Planner<'a> {
             wanted,
             record,
             renamed_from: self.renames.get(address).cloned(),
-            fingerprint: self.input.looked.then(|| fingerprint(found)),
+            fingerprint: (self.input.looked && found.unreachable.is_none()).then(|| fingerprint(found)),
             timeout_ms: timeout_ms(wanted),
         }
     }
@@ -292,9 +293,26 @@ impl<'a> Planner<'a> {
         self.input.max_parallel.max(if remote { REMOTE_PARALLEL } else { 0 }).max(batch)
     }
 
+    /// The machines that could not be asked, once each.
+    fn unreachable(&self) -> Vec<Warning> {
+        let mut why: BTreeMap<&str, usize> = BTreeMap::new();
+        for found in
+            self.input.observed.iter().filter(|(address, _)| self.covers(&address.service)).map(|(_, found)| found)
+        {
+            if let Some(message) = &found.unreachable {
+                *why.entry(message).or_default() += 1;
+            }
+        }
+        let warning = |(message, instances): (&str, usize)| {
+            let what = if instances == 1 { "what runs there is" } else { "all that runs there is" };
+            Warning { address: None, message: format!("{message}; {what} taken to be as it is recorded") }
+        };
+        why.into_iter().map(warning).collect()
+    }
+
     fn warnings(&self, drafts: &BTreeMap<Address, Draft<'_>>) -> Vec<Warning> {
         let recorded = self.input.recorded;
-        let mut warnings = Vec::new();
+        let mut warnings = self.unreachable();
         for (address, found) in self.input.observed {
             let known = recorded.records.contains_key(address)
                 || recorded.pending.contains_key(address)

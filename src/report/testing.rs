@@ -290,6 +290,7 @@ pub(super) fn record() -> Record {
         kind: Kind::Permanent,
         backend: BackendKind::Process,
         object: Some(ObjectId::new("web-1")),
+        machine: None,
         op_id: run().op(1),
         revision: Digest::of(b"web"),
         status: RecordStatus::Healthy,

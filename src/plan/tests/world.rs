@@ -335,6 +335,7 @@ impl World {
             kind: instance.service.kind,
             backend: step.backend,
             object: own.map(|object| object.id.clone()),
+            machine: None,
             op_id: op_id.unwrap_or_else(|| OpId::new("none")),
             revision: instance.revision,
             status: match instance.service.kind {

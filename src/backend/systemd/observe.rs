@@ -3,7 +3,7 @@
 use super::state::{exit, health, schedule, state, worst};
 use super::units::{Found, SeenFile, Shown};
 use crate::backend::host::{Slot, Stamp};
-use crate::model::{Digest, Drift, DriftKind, ObservedObject, ObjectState, Repair};
+use crate::model::{Digest, Drift, DriftKind, ObjectState, ObservedObject, Repair};
 
 /// A slot that was found on a machine; `None` where nothing says whose it is.
 pub(in crate::backend) fn object(host: &str, found: &Found) -> Option<ObservedObject> {
@@ -20,7 +20,8 @@ pub(in crate::backend) fn object(host: &str, found: &Found) -> Option<ObservedOb
         worst(states),
     );
     object.incarnation = units.incarnation();
-    object.restarts = units.all().filter_map(|unit| unit.number("NRestarts")).sum::<u64>().try_into().unwrap_or(u32::MAX);
+    object.restarts =
+        units.all().filter_map(|unit| unit.number("NRestarts")).sum::<u64>().try_into().unwrap_or(u32::MAX);
     let main_pid = |unit: &Shown| unit.number("MainPID").filter(|pid| *pid != 0).and_then(|pid| pid.try_into().ok());
     object.pid = units.all().find_map(main_pid);
     object.since = units.changed_last().and_then(|micros| found.clock.moment(micros));
@@ -115,11 +116,8 @@ fn note_drift(found: &Found, stamp: &Stamp, units: &Units<'_>, object: &mut Obse
     let manifest = &found.manifest;
     let unread = units.all().any(|unit| unit.get("NeedDaemonReload") == "yes");
     let began = units.began().map(|micros| found.clock.second_there(micros));
-    let mut repair: Option<Repair> = None;
-    let mut note = |detail: String, by: Option<Repair>| {
-        object.drift.push(config(detail));
-        repair = repair.max(by);
-    };
+    let mut notes: Vec<(String, Option<Repair>)> = Vec::new();
+    let mut note = |detail: String, by: Option<Repair>| notes.push((detail, by));
     for (path, digest) in &stamp.files {
         let Some(seen) = found.files.get(path) else {
             // As long as the manager has not read its files again, what runs is what was there.
@@ -143,22 +141,28 @@ fn note_drift(found: &Found, stamp: &Stamp, units: &Units<'_>, object: &mut Obse
                 note(format!("{path} was added by hand: remove it, or put it into the file"), None);
             }
         }
-        match (unit.get("LoadState"), unit.get("UnitFileState")) {
-            ("masked", _) => note(format!("{name} is masked"), Some(Repair::Update)),
-            (_, state) if manifest.others || found.stopped => drop(state),
-            (_, "disabled") if manifest.enable.iter().any(|enabled| enabled == name) => {
-                note(format!("{name} is disabled"), Some(Repair::Update));
-            }
-            (_, "enabled") if manifest.disable.iter().any(|disabled| disabled == name) => {
-                note(format!("{name} is enabled"), Some(Repair::Update));
-            }
-            _ => {}
+        if unit.get("LoadState") == "masked" {
+            note(format!("{name} is masked"), Some(Repair::Update));
+            continue;
+        }
+        if manifest.others || found.stopped {
+            continue;
+        }
+        // Units without an `[Install]` are neither.
+        let unwanted = match unit.get("UnitFileState") {
+            "disabled" => &manifest.enable,
+            "enabled" => &manifest.disable,
+            _ => continue,
+        };
+        if unwanted.iter().any(|unit| unit == name) {
+            note(format!("{name} is {}", unit.get("UnitFileState")), Some(Repair::Update));
         }
     }
-    if unread && object.drift.is_empty() {
-        note("systemd has not read its files again".to_owned(), Some(Repair::Update));
+    if unread && notes.is_empty() {
+        notes.push(("systemd has not read its files again".to_owned(), Some(Repair::Update)));
     }
-    object.repair = repair;
+    object.repair = notes.iter().filter_map(|(_, by)| *by).max();
+    object.drift = notes.into_iter().map(|(detail, _)| config(detail)).collect();
 }
 
 /// Whether what runs was started after a file was last changed, and so may have been started with what is in it now.
@@ -172,7 +176,8 @@ fn runs_with(seen: &SeenFile, began: Option<i64>) -> bool {
 /// Whether a drop-in is one of this very unit, that orch did not write and no package brought.
 fn is_added(path: &str, unit: &str, found: &Found) -> bool {
     let own = found.manifest.files.keys().any(|own| path.ends_with(own.trim_start_matches('~')));
-    let template = unit.split_once('@').zip(unit.rsplit_once('.')).map(|((stem, _), (_, kind))| format!("{stem}@.{kind}.d"));
+    let template =
+        unit.split_once('@').zip(unit.rsplit_once('.')).map(|((stem, _), (_, kind))| format!("{stem}@.{kind}.d"));
     let folder = path.rsplit_once('/').and_then(|(folder, _)| folder.rsplit('/').next()).unwrap_or_default();
     let of_unit = folder == format!("{unit}.d") || template.is_some_and(|template| folder == template);
     of_unit && !own && !path.starts_with("/usr/lib/") && !path.starts_with("/lib/")

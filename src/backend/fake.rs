@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
-use super::{BackendError, Observer, OpContext, Operator};
+use super::{BackendError, Listing, Observer, OpContext, Operator};
 use crate::model::{
     Address, BackendKind, Conflict, Digest, Exit, Instance, Kind, ObjectId, ObjectState, ObservedObject,
 };
@@ -79,8 +79,8 @@ impl Fake {
 
 #[async_trait]
 impl Observer for Fake {
-    async fn list(&self) -> Result<Vec<ObservedObject>, BackendError> {
-        Ok(self.world().objects.values().cloned().collect())
+    async fn list(&self) -> Result<Listing, BackendError> {
+        Ok(self.world().objects.values().cloned().collect::<Vec<_>>().into())
     }
 
     async fn conflicts(&self, _: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError> {
@@ -114,7 +114,7 @@ impl Operator for Fake {
         let state = match (fault, instance.service.kind) {
             (Some(Fault::Crashes), _) => ObjectState::Exited(exit(1)),
             (_, Kind::Job) => ObjectState::Exited(exit(0)),
-            (_, Kind::Permanent) => ObjectState::Running,
+            (_, Kind::Permanent | Kind::Periodic) => ObjectState::Running,
         };
         let id = ObjectId::new(op.op_id.as_str());
         let object = ObservedObject {

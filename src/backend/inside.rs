@@ -77,5 +77,13 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// Bytes both ways.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// A connection to a port, as from the machine that something runs on.
+pub type Connection = Box<dyn Wire>;
+
 /// Lines of a log as they come.
 pub type LogStream = Pin<Box<dyn Stream<Item = Result<LogLine, BackendError>> + Send>>;

@@ -6,18 +6,20 @@
 pub mod docker;
 #[cfg(test)]
 pub mod fake;
+pub mod host;
 pub mod process;
 
 mod inside;
 mod ports;
 mod progress;
 
-pub use inside::{Answer, Command, ExecRequest, LogLine, LogQuery, LogStream, Terminal};
+pub use inside::{Answer, Command, Connection, ExecRequest, LogLine, LogQuery, LogStream, Terminal, Wire};
 pub use progress::ProgressSink;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -29,12 +31,13 @@ use crate::model::{
 /// Looks at what a backend runs and changes nothing.
 #[async_trait]
 pub trait Observer: Send + Sync {
-    /// Every object of this project that the backend has, in no particular order.
+    /// Every object of this project that the backend has, in no particular order, and the machines that
+    /// could not be asked: one that is cut off must not hide the others.
     ///
     /// # Errors
-    /// When the backend cannot be asked. An object that cannot be read is reported as
+    /// When the backend as a whole cannot be asked. An object that cannot be read is reported as
     /// [`Lost`](crate::model::ObjectState::Lost), not as an error, so that one broken object does not hide the rest.
-    async fn list(&self) -> Result<Vec<ObservedObject>, BackendError>;
+    async fn list(&self) -> Result<Listing, BackendError>;
 
     /// What orch does not own and what stands in the way of these instances, none of which is up.
     ///
@@ -76,6 +79,15 @@ pub trait Observer: Send + Sync {
     /// # Errors
     /// When the backend cannot be asked, or the command cannot be started there.
     async fn probe_inside(&self, _object: &ObjectId, _command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        Ok(None)
+    }
+
+    /// A connection to a port of the machine that an object runs on, as from that machine itself: for
+    /// probes of `localhost`. `None` where that is this machine.
+    ///
+    /// # Errors
+    /// When the machine cannot be reached, or nothing accepts there.
+    async fn dial(&self, _object: &ObjectId, _host: &str, _port: u16) -> Result<Option<Connection>, BackendError> {
         Ok(None)
     }
 
@@ -125,6 +137,26 @@ pub trait Operator: Observer {
     /// Changes an object in place: its policy, and the address stamped into it.
     async fn update(&self, op: &OpContext, object: &ObjectId, instance: &Instance) -> Result<(), BackendError>;
 
+    /// Puts a new definition in the place of the one that an object has, and starts it under that: for
+    /// objects that stay the same when their definition changes ([`BackendKind::is_slot`]). Stamps the
+    /// op-id and the revision. What was there before is kept, so that [`revert`](Self::revert) can bring
+    /// it back. When it fails, or is killed, what runs is the old one or the new one.
+    async fn switch(&self, _op: &OpContext, object: &ObjectId, _instance: &Instance) -> Result<(), BackendError> {
+        Err(BackendError::new(format!("{object} cannot get another definition: its backend makes a new object")))
+    }
+
+    /// Brings back the definition that an object had before the last [`switch`](Self::switch), with its
+    /// stamp, by the same path. One that has it already is fine.
+    async fn revert(&self, _op: &OpContext, object: &ObjectId) -> Result<(), BackendError> {
+        Err(BackendError::new(format!("{object} has no definition to go back to")))
+    }
+
+    /// Tells the machine of an object, over a connection made for that, that it can still be reached, so
+    /// that it does not go back by itself ([`OpContext::confirm`]).
+    async fn confirm(&self, _op: &OpContext, _object: &ObjectId) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Starts an object that was stopped, under the definition that it was made with.
     async fn start(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError>;
 
@@ -149,6 +181,24 @@ pub struct OpContext {
     pub op_id: OpId,
     /// Where the backend says how far it is with what takes long.
     pub progress: ProgressSink,
+    /// How long the machine waits, after this operation, to be told that it can still be reached
+    /// ([`Operator::confirm`]); then it goes back by itself.
+    pub confirm: Option<Duration>,
+}
+
+/// What a backend has of a project.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Its objects, in no particular order.
+    pub objects: Vec<ObservedObject>,
+    /// The machines that could not be asked, by name, and why.
+    pub unreachable: BTreeMap<String, BackendError>,
+}
+
+impl From<Vec<ObservedObject>> for Listing {
+    fn from(objects: Vec<ObservedObject>) -> Self {
+        Self { objects, unreachable: BTreeMap::new() }
+    }
 }
 
 /// What the image of each service stands for, or why that is not known.

@@ -131,7 +131,14 @@ fn assemble(
     let sources = inputs.list(scope.into_reads(), disk);
     let sensitive = variables.iter().filter(|(_, variable)| variable.sensitive).map(|(name, _)| name.to_owned());
     let sensitive_vars = sensitive.collect();
-    let mut desired = Desired { project, settings, services: BTreeMap::new(), inactive: Vec::new(), sources };
+    let mut desired = Desired {
+        project,
+        settings,
+        services: BTreeMap::new(),
+        machines: BTreeMap::new(),
+        inactive: Vec::new(),
+        sources,
+    };
     for network in made {
         desired.services.insert(network.name.clone(), Arc::new(network));
     }

@@ -223,7 +223,7 @@ impl<'d> Services<'d> {
         let name = &target.name;
         let code = "config::condition";
         match (condition, kind) {
-            (Condition::Completed, Kind::Permanent) => {
+            (Condition::Completed, Kind::Permanent | Kind::Periodic) => {
                 let message = format!("`{name}` runs until it is stopped, it does not complete");
                 self.error(code, span, message, format!("use `started` or `healthy`, or give `{name}` `kind: job`"));
             }
@@ -231,7 +231,7 @@ impl<'d> Services<'d> {
                 let message = format!("`{name}` is a job and has no health");
                 self.error(code, span, message, "use `completed`, which is also the default here");
             }
-            (Condition::Healthy, Kind::Permanent) if !target.has_check => {
+            (Condition::Healthy, Kind::Permanent | Kind::Periodic) if !target.has_check => {
                 let message = format!("`{name}` has no health check");
                 let external = target.service.as_ref().is_some_and(|service| matches!(service.spec, Spec::External(_)));
                 let otherwise = if external {

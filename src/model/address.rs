@@ -152,6 +152,12 @@ impl Address {
         Self { service, key: InstanceKey::Only }
     }
 
+    /// The address of the copy of a service on a machine.
+    #[must_use]
+    pub fn on(service: ServiceName, machine: &str) -> Self {
+        Self { service, key: InstanceKey::Host(Arc::from(machine)) }
+    }
+
     /// The address of one of several copies of a service, counted from 0.
     #[must_use]
     pub fn replica(service: ServiceName, index: u32) -> Self {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Fields;
 use super::{
-    Address, BackendKind, BodyMatch, ContentDigest, Digest, DigestKey, Effect, Field, FieldValue, Probe, ProjectName,
-    Service, ServiceName, StatusMatch,
+    Address, BackendKind, BodyMatch, ContentDigest, Digest, DigestKey, Effect, Field, FieldValue, Machine, Probe,
+    ProjectName, Service, ServiceName, StatusMatch,
 };
 
 /// Everything that the file (or files) wants, with variables put in and defaults filled in.
@@ -23,6 +23,8 @@ pub struct Desired {
     pub settings: Settings,
     /// The services of the active profiles, by name.
     pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// The machines that the file names, by name.
+    pub machines: BTreeMap<String, Arc<Machine>>,
     /// Services that the file has but the active profiles leave out.
     pub inactive: Vec<ServiceName>,
     /// What the definition was read from, sorted.
@@ -99,6 +101,13 @@ impl Desired {
     pub fn instances(&self, pins: &Pins, key: &DigestKey) -> Vec<Instance> {
         let of = |service: &Arc<Service>| {
             let pin = pins.get(&service.name).cloned();
+            if let Some(machines) = &service.hosts {
+                let on = |machine: &Arc<Machine>| {
+                    let address = Address::on(service.name.clone(), &machine.name);
+                    Instance::new(address, Arc::new(service.on(machine)), pin.clone(), key)
+                };
+                return machines.iter().map(on).collect();
+            }
             match service.replicas {
                 None => vec![Instance::new(Address::only(service.name.clone()), service.clone(), pin, key)],
                 Some(count) => (0..count)
@@ -225,6 +234,18 @@ pub fn effect_of(backend: BackendKind, path: &str) -> Effect {
         (BackendKind::Docker, _) if path == "image" => Effect::Record,
         (BackendKind::Docker, "pull_policy" | "remove_volumes") => Effect::Record,
         (BackendKind::Docker, "memory" | "cpus" | "restart") => Effect::Update,
+        (BackendKind::Ssh, "host") => Effect::Replace,
+        (BackendKind::Ssh, "ports") => Effect::Record,
+        (BackendKind::Systemd, "host" | "unit" | "scope") => Effect::Replace,
+        (BackendKind::Systemd, "ports") => Effect::Record,
+        (BackendKind::Systemd, "enable") => Effect::Update,
+        (BackendKind::Package, "host" | "install_path") => Effect::Replace,
+        (BackendKind::Package, "package" | "ports") => Effect::Record,
+        (BackendKind::Package, "keep") => Effect::Update,
+        (BackendKind::Wireguard, "interface") => Effect::Replace,
+        (BackendKind::Wireguard, "config") => Effect::Record,
+        (_, "backend" | "kind") => Effect::Replace,
+        (backend, _) if backend.is_slot() => Effect::Restart,
         _ => Effect::Replace,
     }
 }

@@ -70,6 +70,14 @@ pub enum BackendKind {
     Process,
     /// A container of a Docker engine, or a network of it.
     Docker,
+    /// A program on a host, as a service.
+    Ssh,
+    /// A unit of systemd.
+    Systemd,
+    /// A package on a host.
+    Package,
+    /// A WireGuard interface of this machine.
+    Wireguard,
     /// Something that orch does not run but waits for.
     External,
 }
@@ -79,6 +87,10 @@ impl fmt::Display for BackendKind {
         f.pad(match self {
             Self::Process => "process",
             Self::Docker => "docker",
+            Self::Ssh => "ssh",
+            Self::Systemd => "systemd",
+            Self::Package => "package",
+            Self::Wireguard => "wireguard",
             Self::External => "external",
         })
     }
@@ -90,8 +102,18 @@ impl BackendKind {
     #[must_use]
     pub fn restamps(self) -> bool {
         match self {
-            Self::Process | Self::External => true,
+            Self::Process | Self::Ssh | Self::Systemd | Self::Package | Self::Wireguard | Self::External => true,
             Self::Docker => false,
+        }
+    }
+
+    /// Whether an object stays the same object when its definition changes: it is a place with a name,
+    /// such as a unit, which keeps the definition before so that it can go back to it.
+    #[must_use]
+    pub fn is_slot(self) -> bool {
+        match self {
+            Self::Ssh | Self::Systemd | Self::Package | Self::Wireguard => true,
+            Self::Process | Self::Docker | Self::External => false,
         }
     }
 }

@@ -6,9 +6,11 @@ mod digest;
 mod field;
 mod health;
 mod ids;
+mod machine;
 mod observed;
 mod service;
 mod spec;
+mod strategy;
 mod text;
 
 pub use address::{Address, AddressError, InstanceKey, NETWORK_PREFIX, ProjectName, ServiceName};
@@ -17,11 +19,14 @@ pub use digest::{ContentDigest, Digest, DigestKey};
 pub use field::{Effect, Field, FieldValue};
 pub use health::{BodyMatch, CheckPolicy, HealthCheck, Host, Probe, StatusMatch};
 pub use ids::{BackendKind, ObjectId, OpId, RunId};
+pub use machine::{HOST_REFERENCE, HostKeys, Machine, Place};
 pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, Repair};
 pub use service::{Condition, Dependency, Kind, Lifecycle, Service, Trigger};
 pub use spec::{
-    Claim, DockerSpec, EngineCheck, ExternalSpec, Gpus, HostPort, LogPolicy, Mount, MountSource, NetworkSpec,
-    NetworkUse, PortMapping, ProcessSpec, Protocol, PullPolicy, RestartMode, RestartPolicy, RestartRule, Spec,
-    StopSignal, Ulimit, shown_cpus,
+    Claim, DockerSpec, EngineCheck, Exec, ExternalSpec, Gpus, HostFile, HostPort, LogPolicy, Mount, MountSource,
+    NetworkSpec, NetworkUse, PackageSource, PackageSpec, PortMapping, ProcessSpec, Protocol, PullPolicy, RemoteSpec,
+    RestartMode, RestartPolicy, RestartRule, Spec, StopSignal, Ulimit, UnitDefinition, UnitScope, UnitSource, UnitSpec,
+    UnitTimer, Upload, WireguardSpec, shown_cpus,
 };
+pub use strategy::{Amount, Pause, RollFailure, Strategy};
 pub use text::Text;

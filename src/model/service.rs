@@ -1,11 +1,12 @@
 //! A service: what runs it, what it needs, how it is known to be well.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentDigest, HealthCheck, HostPort, Probe, ServiceName, Spec, Text};
+use super::{ContentDigest, HealthCheck, HostPort, Machine, Probe, ServiceName, Spec, Strategy, Text};
 
 /// How long a service is meant to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -15,6 +16,8 @@ pub enum Kind {
     Permanent,
     /// Runs to completion; exit code 0 is success.
     Job,
+    /// Runs whenever its timer says; what is up or down is the timer.
+    Periodic,
 }
 
 impl fmt::Display for Kind {
@@ -22,6 +25,7 @@ impl fmt::Display for Kind {
         f.pad(match self {
             Self::Permanent => "permanent",
             Self::Job => "job",
+            Self::Periodic => "periodic",
         })
     }
 }
@@ -95,6 +99,10 @@ pub struct Service {
     pub spec: Spec,
     /// How many copies there are; `None` for one without a number.
     pub replicas: Option<u32>,
+    /// The machines that each have a copy, in the order of the file; `None` for a service that is in one place.
+    pub hosts: Option<Vec<Arc<Machine>>>,
+    /// How a change goes over its copies.
+    pub strategy: Option<Strategy>,
     /// What it needs, sorted by name.
     pub dependencies: Vec<Dependency>,
     /// How it is known to be well; all must pass.
@@ -120,6 +128,8 @@ impl Service {
             kind: Kind::Permanent,
             spec,
             replicas: None,
+            hosts: None,
+            strategy: None,
             dependencies: Vec::new(),
             checks: Vec::new(),
             lifecycle: Lifecycle::default(),
@@ -154,6 +164,30 @@ impl Service {
             }
         }
         replica
+    }
+}
+
+impl Service {
+    /// The same service as its copy on a machine, with every `${host:...}` filled in, of its checks too.
+    #[must_use]
+    pub fn on(&self, machine: &Arc<Machine>) -> Self {
+        let mut copy = Self { spec: self.spec.on(machine), ..self.clone() };
+        let plain = |text: &str| machine.fill(&Text::plain(text)).reveal().to_owned();
+        for check in &mut copy.checks {
+            match &mut check.probe {
+                Probe::Http { url, headers, .. } => {
+                    *url = machine.fill(url);
+                    headers.iter_mut().for_each(|(_, value)| *value = machine.fill(value));
+                }
+                Probe::Tcp { host, .. } => *host = plain(host),
+                Probe::Command { command, args, .. } => {
+                    *command = machine.fill(command);
+                    args.iter_mut().for_each(|arg| *arg = machine.fill(arg));
+                }
+                Probe::Script { .. } | Probe::Backend => {}
+            }
+        }
+        copy
     }
 }
 

@@ -202,7 +202,7 @@ fn choose<'i>(
     targets: &[AdoptTarget],
 ) -> Result<BTreeMap<&'i Address, Option<String>>, OpError> {
     let can_be = |instance: &Instance| {
-        instance.service.kind == Kind::Permanent && instance.service.spec.backend() != BackendKind::External
+        instance.service.kind != Kind::Job && instance.service.spec.backend() != BackendKind::External
     };
     if targets.is_empty() {
         return Ok(instances.iter().filter(|(_, i)| can_be(i)).map(|(address, _)| (address, None)).collect());
@@ -279,6 +279,7 @@ fn plan(
             request: &Request { mode: Mode::Verb, ..Request::default() },
             pins,
             max_parallel: project.max_parallel(),
+            max_parallel_given: true,
             on_failure: desired.settings.on_failure,
             source: project.source(),
             inputs: desired.inputs(key),
@@ -300,6 +301,7 @@ fn provisional(found: &[Found], run: &RunId, state: &State, project: &Project) -
             kind: service.kind,
             backend: service.spec.backend(),
             object: Some(found.object.clone()),
+            machine: None,
             op_id: run.op(u32::try_from(place + 1).unwrap_or(u32::MAX)),
             revision: *revision,
             status: RecordStatus::Healthy,

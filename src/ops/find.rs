@@ -28,7 +28,7 @@ pub(super) async fn find(project: &Project, name: &str, prefer_up: bool) -> Resu
     for (kind, observer) in observers.iter() {
         let objects = observer.list().await;
         let objects = objects.map_err(|error| OpError::backend(format!("looking for {name}"), error))?;
-        found.extend(objects.into_iter().map(|object| (kind, observer.clone(), object)));
+        found.extend(objects.objects.into_iter().map(|object| (kind, observer.clone(), object)));
     }
     let known = state.records.keys().chain(found.iter().map(|(.., object)| &object.address));
     let mut known: BTreeSet<Address> = known.cloned().collect();

@@ -10,7 +10,7 @@ pub(super) fn drift(record: Option<&Record>, pending: bool, found: &Observation)
     if let Some(record) = record
         && !pending
         && record.backend != BackendKind::External
-        && record.kind == Kind::Permanent
+        && record.kind != Kind::Job
     {
         let own = found.objects.iter().find(|object| record.object.as_ref() == Some(&object.id));
         match own {

@@ -29,7 +29,7 @@ impl DockerBackend {
             match &instance.service.spec {
                 Spec::Docker(spec) => by_host.entry(spec.host.as_deref()).or_default().push(instance),
                 Spec::Network(spec) => by_host.entry(spec.host.as_deref()).or_default().push(instance),
-                Spec::Process(_) | Spec::External(_) => {}
+                _ => {}
             }
         }
         let mut all = Candidates::default();
@@ -51,7 +51,7 @@ impl Site<'_> {
         let named = instances.iter().flat_map(|instance| match &instance.service.spec {
             Spec::Docker(spec) => spec.networks.iter().map(|network| network.name.as_str()).collect(),
             Spec::Network(spec) => vec![spec.name.as_str()],
-            Spec::Process(_) | Spec::External(_) => Vec::new(),
+            _ => Vec::new(),
         });
         let names: BTreeSet<String> = named.map(|name| labels::shared_name(self.settings, name)).collect();
         let mut networks = BTreeMap::new();

@@ -29,7 +29,7 @@ impl Site<'_> {
             let mut conflicts = BTreeSet::new();
             for claim in instance.service.spec.claims() {
                 let holder = match &claim {
-                    Claim::Volume(_) => None,
+                    Claim::Volume(_) | Claim::At { .. } => None,
                     Claim::Name(name) => foreign.iter().find(|container| names(container).any(|other| other == name)),
                     Claim::Port { port, protocol } => {
                         foreign.iter().find(|container| ports(container).any(|other| other == (*port, *protocol)))

@@ -42,8 +42,8 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::StreamExt;
 
 use super::{
-    Answer, BackendError, Candidates, Command, ExecRequest, LogQuery, LogStream, Observer, OpContext, Operator,
-    PinAnswers,
+    Answer, BackendError, Candidates, Command, ExecRequest, Listing, LogQuery, LogStream, Observer, OpContext,
+    Operator, PinAnswers,
 };
 use crate::model::{
     Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
@@ -166,9 +166,9 @@ impl DockerBackend {
 
 #[async_trait]
 impl Observer for DockerBackend {
-    async fn list(&self) -> Result<Vec<ObservedObject>, BackendError> {
+    async fn list(&self) -> Result<Listing, BackendError> {
         let hosts = self.settings.hosts.iter().map(|host| self.list_engine(host.as_deref()));
-        Ok(futures_util::future::try_join_all(hosts).await?.into_iter().flatten().collect())
+        Ok(futures_util::future::try_join_all(hosts).await?.into_iter().flatten().collect::<Vec<_>>().into())
     }
 
     async fn pins(&self, services: &[&Service], recorded: &Pins) -> PinAnswers {
@@ -265,7 +265,7 @@ impl Operator for DockerBackend {
                 let id = network::create(&engine, &self.settings, spec, op, instance).await?;
                 (spec.host.clone(), ObjectKind::Network, id)
             }
-            Spec::Process(_) | Spec::External(_) => {
+            _ => {
                 return Err(BackendError::new("a Docker engine runs containers, not this"));
             }
         };

@@ -38,7 +38,7 @@ use rustix::process::Signal;
 
 pub use supervisor::supervise;
 
-use super::{BackendError, Observer, OpContext, Operator};
+use super::{BackendError, Listing, Observer, OpContext, Operator};
 use crate::model::{Address, Conflict, Instance, ObjectId, ObservedObject, OpId, StopSignal};
 use binary::Digests;
 use control::{Asked, ask, unreadable};
@@ -90,8 +90,8 @@ impl ProcessBackend {
 
 #[async_trait]
 impl Observer for ProcessBackend {
-    async fn list(&self) -> Result<Vec<ObservedObject>, BackendError> {
-        self.blocking(Inner::list).await
+    async fn list(&self) -> Result<Listing, BackendError> {
+        Ok(self.blocking(Inner::list).await?.into())
     }
 
     async fn conflicts(&self, instances: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError> {

@@ -109,7 +109,7 @@ impl Lowering<'_> {
         let field = raw.test.as_ref()?;
         match backend {
             Some(BackendKind::Docker) => self.engine_check(field, policy),
-            Some(BackendKind::Process | BackendKind::External) => {
+            Some(_) => {
                 let help = "take `test` away, or use a check of `type: command`";
                 self.error(field.span, "only a container's engine runs a test", help);
                 None

@@ -210,6 +210,8 @@ impl Lowering<'_> {
             kind: draft.kind.unwrap_or(Kind::Permanent),
             spec,
             replicas,
+            hosts: None,
+            strategy: None,
             dependencies: Vec::new(),
             checks: checks.list,
             lifecycle: lowered_lifecycle(lifecycle),

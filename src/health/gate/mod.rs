@@ -212,7 +212,7 @@ impl Gate {
     /// Since when all is well, if the object is up: since it has settled, or since the last of the
     /// checks passed.
     fn well_since(&self, now: Duration) -> Option<Duration> {
-        let watch = self.watch.as_ref().filter(|_| self.kind == Kind::Permanent)?;
+        let watch = self.watch.as_ref().filter(|_| self.kind != Kind::Job)?;
         if self.checks.is_empty() {
             return watch.settles_at(self.settle).filter(|at| now >= *at);
         }
@@ -223,7 +223,7 @@ impl Gate {
     fn overdue(&self, now: Duration) -> Option<String> {
         let late = || match self.kind {
             Kind::Job => format!("not done within {:?}", self.timeout),
-            Kind::Permanent => format!("not up within {:?}", self.timeout),
+            Kind::Permanent | Kind::Periodic => format!("not up within {:?}", self.timeout),
         };
         let check = self.checks.iter().find_map(|check| check.overdue(now));
         let reason = check.or_else(|| (now >= self.timeout).then(late))?;

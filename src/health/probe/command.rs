@@ -139,7 +139,10 @@ pub(super) fn secrets<'a>(args: &'a [Text], service: &'a Service) -> Vec<&'a str
             let check = spec.check.iter().flat_map(|check| &check.test);
             spec.env.values().chain(spec.labels.values()).chain(lists).chain(check).collect()
         }
-        Spec::Network(_) | Spec::External(_) => Vec::new(),
+        Spec::Ssh(spec) => spec.env.values().collect(),
+        Spec::Systemd(spec) => spec.env.values().collect(),
+        Spec::Package(spec) => spec.env.values().collect(),
+        Spec::Network(_) | Spec::Wireguard(_) | Spec::External(_) => Vec::new(),
     };
     let all = args.iter().chain(given);
     let mut secrets: Vec<&str> =

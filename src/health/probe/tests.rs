@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
-use crate::backend::{Answer, BackendError, Command, Observer};
+use crate::backend::{Answer, BackendError, Command, Listing, Observer};
 use crate::health::{check_many, check_once, gate};
 use crate::model::{
     Address, BackendKind, BodyMatch, CheckPolicy, Conflict, Digest, DigestKey, DockerSpec, EngineCheck, ExternalSpec,
@@ -339,8 +339,8 @@ struct Inside {
 
 #[async_trait]
 impl Observer for Inside {
-    async fn list(&self) -> Result<Vec<ObservedObject>, BackendError> {
-        Ok(Vec::new())
+    async fn list(&self) -> Result<Listing, BackendError> {
+        Ok(Listing::default())
     }
     async fn conflicts(&self, _: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError> {
         Ok(BTreeMap::new())

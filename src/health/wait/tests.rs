@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 
 use super::*;
-use crate::backend::{BackendError, Observer};
+use crate::backend::{BackendError, Listing, Observer};
 use crate::health::gate::GateCheck;
 use crate::health::probe::fakes::Scripted;
 use crate::model::{
@@ -30,8 +30,8 @@ impl Stage {
 
 #[async_trait]
 impl Observer for Stage {
-    async fn list(&self) -> Result<Vec<ObservedObject>, BackendError> {
-        Ok(Vec::new())
+    async fn list(&self) -> Result<Listing, BackendError> {
+        Ok(Listing::default())
     }
 
     async fn conflicts(&self, _: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError> {

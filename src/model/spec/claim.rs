@@ -23,6 +23,24 @@ pub enum Claim {
     Volume(String),
     /// A name.
     Name(String),
+    /// One of these on another machine than the one that orch runs on.
+    At {
+        /// The machine's name in the file.
+        host: String,
+        /// What is claimed there.
+        claim: Box<Claim>,
+    },
+}
+
+impl Claim {
+    /// The same claim on a machine; `None` is the one that orch runs on.
+    #[must_use]
+    pub fn at(self, host: Option<String>) -> Self {
+        match host {
+            Some(host) => Self::At { host, claim: Box::new(self) },
+            None => self,
+        }
+    }
 }
 
 impl fmt::Display for Claim {
@@ -32,6 +50,7 @@ impl fmt::Display for Claim {
             Self::Port { port, protocol } => write!(f, "port {port}/{protocol}"),
             Self::Volume(name) => write!(f, "volume {name}"),
             Self::Name(name) => write!(f, "name {name}"),
+            Self::At { host, claim } => write!(f, "{host}: {claim}"),
         }
     }
 }
@@ -48,6 +67,9 @@ impl TryFrom<String> for Claim {
     fn try_from(text: String) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not a claim");
         let (kind, rest) = text.split_once(' ').ok_or_else(wrong)?;
+        if let Some(host) = kind.strip_suffix(':') {
+            return Ok(Self::try_from(rest.to_owned())?.at(Some(host.to_owned())));
+        }
         match kind {
             "volume" => Ok(Self::Volume(rest.to_owned())),
             "name" => Ok(Self::Name(rest.to_owned())),
@@ -78,6 +100,7 @@ mod tests {
             port(Protocol::Udp),
             Claim::Volume("/srv/a b".to_owned()),
             Claim::Name("db".to_owned()),
+            port(Protocol::Tcp).at(Some("web1".to_owned())),
         ];
         for claim in claims {
             assert_eq!(Claim::try_from(claim.to_string()), Ok(claim));

@@ -5,19 +5,28 @@ mod container;
 mod docker;
 mod external;
 mod network;
+mod package;
 mod process;
+mod remote;
+mod unit;
+mod wireguard;
 
 pub use claim::Claim;
 pub use container::{Gpus, HostPort, Mount, MountSource, PortMapping, Protocol, PullPolicy, RestartRule, Ulimit};
 pub use docker::{DockerSpec, EngineCheck, NetworkUse, shown_cpus};
 pub use external::ExternalSpec;
 pub use network::NetworkSpec;
+pub use package::{PackageSource, PackageSpec};
 pub use process::{LogPolicy, ProcessSpec, RestartMode, RestartPolicy, StopSignal};
+pub use remote::{RemoteSpec, Upload};
+pub use unit::{Exec, HostFile, UnitDefinition, UnitScope, UnitSource, UnitSpec, UnitTimer};
+pub use wireguard::WireguardSpec;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::BackendKind;
 use super::field::Fields;
+use super::{BackendKind, Machine, Place, Text};
 
 /// What runs a service, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +37,14 @@ pub enum Spec {
     Docker(Box<DockerSpec>),
     /// A network that containers are in; no service of the file, but made for those that are.
     Network(NetworkSpec),
+    /// A program on a host, as a service.
+    Ssh(Box<RemoteSpec>),
+    /// A unit of systemd.
+    Systemd(Box<UnitSpec>),
+    /// A package on a host.
+    Package(Box<PackageSpec>),
+    /// A WireGuard interface of this machine; no service of the file, but brought up for those that use it.
+    Wireguard(Box<WireguardSpec>),
     /// Something that orch does not run but waits for.
     External(ExternalSpec),
 }
@@ -39,6 +56,10 @@ impl Spec {
         match self {
             Self::Process(_) => BackendKind::Process,
             Self::Docker(_) | Self::Network(_) => BackendKind::Docker,
+            Self::Ssh(_) => BackendKind::Ssh,
+            Self::Systemd(_) => BackendKind::Systemd,
+            Self::Package(_) => BackendKind::Package,
+            Self::Wireguard(_) => BackendKind::Wireguard,
             Self::External(_) => BackendKind::External,
         }
     }
@@ -51,7 +72,12 @@ impl Spec {
             Self::Docker(spec) => {
                 spec.ports.iter().filter(|port| port.protocol == Protocol::Tcp).filter_map(PortMapping::fixed).collect()
             }
-            Self::Network(_) | Self::External(_) => Vec::new(),
+            Self::Ssh(_)
+            | Self::Systemd(_)
+            | Self::Package(_)
+            | Self::Network(_)
+            | Self::Wireguard(_)
+            | Self::External(_) => Vec::new(),
         }
     }
 
@@ -63,7 +89,10 @@ impl Spec {
                 spec.ports.iter().map(|&port| Claim::Port { port, protocol: Protocol::Tcp }).collect()
             }
             Self::Docker(spec) => spec.claims(),
-            Self::Network(_) | Self::External(_) => Vec::new(),
+            Self::Ssh(spec) => host_claims(&spec.place, &spec.ports, None),
+            Self::Systemd(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.unit)),
+            Self::Package(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.install_path)),
+            Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Vec::new(),
         }
     }
 
@@ -73,7 +102,10 @@ impl Spec {
         match self {
             Self::Process(spec) => spec.stop_timeout,
             Self::Docker(spec) => spec.stop_timeout,
-            Self::Network(_) | Self::External(_) => Duration::ZERO,
+            Self::Ssh(spec) => spec.stop_timeout,
+            Self::Systemd(spec) => spec.stop_timeout,
+            Self::Package(spec) => spec.stop_timeout,
+            Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Duration::ZERO,
         }
     }
 
@@ -86,12 +118,61 @@ impl Spec {
         }
     }
 
+    /// Where it runs, where it can run elsewhere than on this machine.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Ssh(spec) => Some(&spec.place),
+            Self::Systemd(spec) => Some(&spec.place),
+            Self::Package(spec) => Some(&spec.place),
+            Self::Process(_) | Self::Docker(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => None,
+        }
+    }
+
+    /// The same on a machine, with every `${host:...}` filled in.
+    #[must_use]
+    pub fn on(&self, machine: &Arc<Machine>) -> Self {
+        let mut spec = self.clone();
+        let mut fill = |text: &mut Text| *text = machine.fill(text);
+        let place = match &mut spec {
+            Self::Ssh(spec) => {
+                spec.each_text(&mut fill);
+                &mut spec.place
+            }
+            Self::Systemd(spec) => {
+                spec.each_text(&mut fill);
+                &mut spec.place
+            }
+            Self::Package(spec) => {
+                spec.each_text(&mut fill);
+                &mut spec.place
+            }
+            Self::Process(_) | Self::Docker(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {
+                return spec;
+            }
+        };
+        *place = Place::On(machine.clone());
+        spec
+    }
+
     pub(super) fn fields(&self, fields: &mut Fields<'_>) {
         match self {
             Self::Process(spec) => spec.fields(fields),
             Self::Docker(spec) => spec.fields(fields),
             Self::Network(spec) => spec.fields(fields),
+            Self::Ssh(spec) => spec.fields(fields),
+            Self::Systemd(spec) => spec.fields(fields),
+            Self::Package(spec) => spec.fields(fields),
+            Self::Wireguard(spec) => spec.fields(fields),
             Self::External(ExternalSpec {}) => {}
         }
     }
+}
+
+/// What only one object of a machine can have: ports, and the name that it goes by there.
+fn host_claims(place: &Place, ports: &[u16], name: Option<&str>) -> Vec<Claim> {
+    let host = || place.machine().map(|machine| machine.name.clone());
+    let port = |&port: &u16| Claim::Port { port, protocol: Protocol::Tcp }.at(host());
+    let name = name.map(|name| Claim::Name(name.to_owned()).at(host()));
+    ports.iter().map(port).chain(name).collect()
 }

@@ -52,7 +52,12 @@ async fn get(backend: &DockerBackend, spec: &DockerSpec, pin: &str) -> Result<Ve
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = heard.clone();
     let progress = ProgressSink::new(move |progress| hears.lock().unwrap().push(progress));
-    let op = OpContext { address: Address::only(service(spec).name), op_id: OpId::new("run-abc.1"), progress };
+    let op = OpContext {
+        address: Address::only(service(spec).name),
+        op_id: OpId::new("run-abc.1"),
+        progress,
+        confirm: None,
+    };
     let instance =
         Instance::new(op.address.clone(), Arc::new(service(spec)), Some(pin.to_owned()), &DigestKey::new([7; 32]));
     backend.prepare(&op, &instance).await?;

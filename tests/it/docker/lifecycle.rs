@@ -60,7 +60,12 @@ impl Drop for Bench {
 }
 
 fn op(address: &str, op: &str) -> OpContext {
-    OpContext { address: address.parse().unwrap(), op_id: OpId::new(op), progress: ProgressSink::default() }
+    OpContext {
+        address: address.parse().unwrap(),
+        op_id: OpId::new(op),
+        progress: ProgressSink::default(),
+        confirm: None,
+    }
 }
 
 fn waiting() -> DockerSpec {
@@ -95,7 +100,7 @@ async fn a_container_lives_through_create_stop_start_restart_and_remove() {
     assert_eq!((&found.state, &found.address, found.revision), (&ObjectState::Running, &web.address, web.revision));
     assert_eq!(found.op_id.as_str(), "run-abc.1");
     assert_eq!(Engine::get().inspect(engine_id(&id))["Name"], format!("/{}-web-abc.1", bench.project));
-    assert_eq!(backend.list().await.unwrap(), std::slice::from_ref(&found));
+    assert_eq!(backend.list().await.unwrap().objects, std::slice::from_ref(&found));
     let again = backend.create(&op("web", "run-abc.1"), &web).await.unwrap();
     assert_eq!(again, id, "the same attempt makes nothing twice");
     for _ in 0..2 {
@@ -176,7 +181,7 @@ async fn a_taken_port_leaves_nothing_behind() {
     assert!(conflicts[&web.address][0].holder.contains("pid"), "{conflicts:?}");
     let error = backend.create(&op("web", "run-abc.1"), &web).await.unwrap_err();
     assert!(error.message.contains(&port.to_string()) && error.hint.is_some(), "{error:?}");
-    assert_eq!(backend.list().await.unwrap(), []);
+    assert_eq!(backend.list().await.unwrap().objects, []);
     drop(listener);
     backend.create(&op("web", "run-abc.2"), &web).await.unwrap();
 }
@@ -242,6 +247,6 @@ async fn another_state_folder_with_the_same_project_sees_nothing_of_it() {
     let mut settings = bench.settings.clone();
     settings.scope = "another".into();
     let other = DockerBackend::new(settings);
-    assert_eq!(other.list().await.unwrap(), []);
+    assert_eq!(other.list().await.unwrap().objects, []);
     assert_eq!(other.inspect(&id).await.unwrap(), None);
 }

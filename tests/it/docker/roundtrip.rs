@@ -59,7 +59,8 @@ impl Bench {
 
     async fn make(&self, instance: &Instance, attempt: &str) {
         let op_id = OpId::new(format!("run-{attempt}.1"));
-        let op = OpContext { address: instance.address.clone(), op_id, progress: ProgressSink::default() };
+        let op =
+            OpContext { address: instance.address.clone(), op_id, progress: ProgressSink::default(), confirm: None };
         self.backend("lost").create(&op, instance).await.unwrap();
     }
 

@@ -132,7 +132,7 @@ impl Drop for Bench {
         let clean = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                for object in backend.list().await.unwrap_or_default() {
+                for object in backend.list().await.unwrap_or_default().objects {
                     let _ = backend.remove(&context("web", "cleanup"), &object.id, false).await;
                 }
             });
@@ -185,7 +185,7 @@ impl Make {
 }
 
 pub(crate) fn context(name: &str, op: &str) -> OpContext {
-    OpContext { address: name.parse().unwrap(), op_id: OpId::new(op), progress: ProgressSink::default() }
+    OpContext { address: name.parse().unwrap(), op_id: OpId::new(op), progress: ProgressSink::default(), confirm: None }
 }
 
 pub(crate) fn kill(pid: u32, signal: rustix::process::Signal) {

@@ -39,7 +39,7 @@ async fn a_killed_supervisor_is_seen_and_what_it_left_is_removed() {
     } else if alive(nameless) {
         kill(nameless, rustix::process::Signal::KILL);
     }
-    assert_eq!(bench.backend.list().await.unwrap(), []);
+    assert_eq!(bench.backend.list().await.unwrap().objects, []);
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_copy_of_a_state_folder_does_not_touch_what_the_original_runs() {
     assert_eq!((&lost.state, lost.pid), (&ObjectState::Lost, None));
     assert!(lost.drift[0].detail.contains("copy"), "{lost:?}");
     copy.backend.remove(&context("web", "run.2"), &id, false).await.unwrap();
-    assert_eq!(copy.backend.list().await.unwrap(), []);
+    assert_eq!(copy.backend.list().await.unwrap().objects, []);
     assert_eq!(bench.look(&id).await.state, ObjectState::Running);
     // A folder that was moved stays what it was.
     let moved = bench.folder.join("moved");
@@ -132,12 +132,12 @@ async fn a_launch_that_is_cut_off_starts_nothing_and_a_whole_one_needs_no_listen
     let whole = launch("run.1");
     for cut in [0, 1, whole.len() / 2, whole.len() - 1] {
         supervise(&bench, "run.1", &whole[..cut]).wait().unwrap();
-        assert_eq!(bench.backend.list().await.unwrap(), []);
+        assert_eq!(bench.backend.list().await.unwrap().objects, []);
     }
     assert!(!bench.path("started").exists());
     let mut supervisor = supervise(&bench, "run.1", &whole);
     let pid = pid_in(&bench.path("started")).await;
-    let object = bench.backend.list().await.unwrap().remove(0);
+    let object = bench.backend.list().await.unwrap().objects.remove(0);
     assert_eq!(bench.until_state(&object.id, ObjectState::Running).await.pid, Some(pid));
     bench.backend.remove(&context("web", "run.2"), &object.id, false).await.unwrap();
     assert!(!alive(pid));
@@ -206,7 +206,7 @@ async fn a_job_that_ends_while_the_disk_is_full_is_not_forgotten() {
     let exit = Exit { code: Some(5), signal: None, out_of_memory: false };
     bench.until_state(&id, ObjectState::Exited(exit)).await;
     bench.backend.remove(&context("web", "run.4"), &id, false).await.unwrap();
-    assert_eq!(bench.backend.list().await.unwrap(), []);
+    assert_eq!(bench.backend.list().await.unwrap().objects, []);
     unmount(&bench.root);
 }
 
@@ -235,7 +235,7 @@ async fn half_made_and_damaged_objects_are_seen_and_removed() {
         orch::sys::create_private_dir(&folder).unwrap();
         write_atomic(&folder.join(file), content.to_string().as_bytes(), Durability::Atomic).unwrap();
     }
-    let mut seen: Vec<_> = bench.backend.list().await.unwrap();
+    let mut seen: Vec<_> = bench.backend.list().await.unwrap().objects;
     seen.sort_by(|a, b| a.id.cmp(&b.id));
     let summary: Vec<_> = seen.iter().map(|o| (o.id.as_str(), o.address.to_string(), o.state.clone())).collect();
     let expected = [
@@ -248,7 +248,7 @@ async fn half_made_and_damaged_objects_are_seen_and_removed() {
     for object in seen.iter().skip(1) {
         bench.backend.remove(&context("db", "run.5"), &object.id, false).await.unwrap();
     }
-    assert_eq!(bench.backend.list().await.unwrap().len(), 1);
+    assert_eq!(bench.backend.list().await.unwrap().objects.len(), 1);
     assert_eq!(bench.look(&id).await.state, ObjectState::Running);
 }
 

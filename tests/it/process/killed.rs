@@ -81,14 +81,14 @@ async fn the_same_step_again_finishes_what_a_killed_orch_began() {
         let last = steps.lines().last().unwrap();
         let expected = STEPS.iter().find(|(step, _)| *step == last).unwrap().1;
         // Looking never fails, whatever the crash left.
-        let seen = bench.backend.list().await.unwrap();
+        let seen = bench.backend.list().await.unwrap().objects;
         assert!(seen.len() <= 1 && running(&bench) <= 1, "{point}: {seen:?}");
         take(&bench, last).await.unwrap_or_else(|error| panic!("{point}: {last} again: {error:?}"));
         eventually(point, || running(&bench) == expected).await;
-        let seen = bench.backend.list().await.unwrap();
+        let seen = bench.backend.list().await.unwrap().objects;
         assert_eq!(seen.iter().filter(|object| object.is_up()).count(), expected, "{point}: {seen:?}");
         take(&bench, "remove").await.unwrap();
-        assert_eq!((running(&bench), bench.backend.list().await.unwrap().len()), (0, 0), "{point}");
+        assert_eq!((running(&bench), bench.backend.list().await.unwrap().objects.len()), (0, 0), "{point}");
         points += 1;
     }
     println!("killed orch at {points} points");

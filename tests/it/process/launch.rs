@@ -85,7 +85,7 @@ async fn what_cannot_be_started_is_said_clearly_and_leaves_nothing() {
         assert!(error.message.contains(message), "{error:?}");
         assert!(error.hint.clone().unwrap_or_default().contains(hint), "{error:?}");
         assert!(!error.message.contains("hunter2"), "{error:?}");
-        assert!(bench.backend.list().await.unwrap().is_empty());
+        assert!(bench.backend.list().await.unwrap().objects.is_empty());
         let left = std::fs::read_dir(&bench.root).map(|entries| entries.count()).unwrap_or_default();
         assert_eq!(left, 0, "{message}");
     }

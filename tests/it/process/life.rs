@@ -25,7 +25,7 @@ async fn a_process_lives_through_create_stop_start_restart_and_remove() {
     assert!(alive(pid) && first.incarnation.is_some() && first.drift.is_empty(), "{first:?}");
     // Once more, as after a crash: it is taken as it is.
     assert_eq!(bench.create("run.1", &make).await.unwrap(), id);
-    assert_eq!(bench.backend.list().await.unwrap(), [first]);
+    assert_eq!(bench.backend.list().await.unwrap().objects, [first]);
 
     let op = context("web", "run.2");
     for _ in 0..2 {

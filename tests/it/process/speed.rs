@@ -27,7 +27,7 @@ async fn two_hundred_processes_up_and_down() {
     while tasks.join_next().await.is_some() {}
     println!("create {PROCESSES}, {IN_FLIGHT} in flight: {:?}", start.elapsed());
     let start = Instant::now();
-    let objects = bench.backend.list().await.unwrap();
+    let objects = bench.backend.list().await.unwrap().objects;
     println!("list {}: {:?}", objects.len(), start.elapsed());
     assert!(objects.len() == PROCESSES && objects.iter().all(|object| object.pid.is_some()));
     let supervisor = bench.supervisor(&objects[0].id).pid;

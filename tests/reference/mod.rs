@@ -32,7 +32,8 @@ asked for is seconds; `300ms`, `5m` and `1h30m` work too. Keys that start with `
 
 In every value, `${var:NAME}` stands for a variable, `${env:NAME}` for an environment variable, `${env:NAME:-default}`
 for one that may be unset or empty, `${file:PATH}` for the content of a file without its last line break (which counts as a
-secret), and `$${` for the text `${` itself.
+secret), and `$${` for the text `${` itself. In texts of a service on a host, and of its checks, `${host:name}`,
+`${host:address}`, `${host:user}`, `${host:labels.NAME}` and `${host:facts.NAME}` stand for what is known of the host.
 ";
 
 /// The whole reference.

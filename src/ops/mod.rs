@@ -15,6 +15,7 @@ mod log_files;
 mod logs;
 mod observe;
 mod pins;
+mod places;
 mod plan;
 mod project;
 mod records;

@@ -76,6 +76,10 @@ pub const CRASH_POINTS: &[&str] = &[
     "docker.network.made",
     "docker.network.emptied",
     "docker.network.removed",
+    "systemd.place.before",
+    "systemd.place.after",
+    "ssh.place.before",
+    "ssh.place.after",
 ];
 
 /// Kills this process as `kill -9` does: no destructor, no handler, no flush.

@@ -20,6 +20,12 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Takes the 32 bytes of a digest that was made piece by piece.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The first twelve digits, enough for a person to compare.
     #[must_use]
     pub fn short(&self) -> String {

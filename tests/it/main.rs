@@ -12,6 +12,8 @@ mod campaign;
 mod cli;
 #[cfg(feature = "demo")]
 mod docker;
+#[cfg(feature = "demo")]
+mod hosts;
 mod process;
 #[cfg(feature = "demo")]
 mod secrets;

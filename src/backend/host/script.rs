@@ -36,7 +36,7 @@ impl Script {
         // Quoted by a library for a POSIX shell; only a NUL could not be, and no value can hold one.
         let quoted: Vec<_> = values
             .into_iter()
-            .map(|value| shlex::try_quote(value).map_or_else(|_| value.replace('\0', "").into(), |quoted| quoted))
+            .map(|value| shlex::try_quote(value).unwrap_or_else(|_| value.replace('\0', "").into()))
             .collect();
         let text = format!("trap '' HUP PIPE\nmain() {{\n{body}\n}}\nmain {} </dev/null\n", quoted.join(" "));
         Self { text, timeout: USUAL }

@@ -1,0 +1,3 @@
+//! Services on other machines.
+
+mod smoke;

@@ -73,6 +73,16 @@ pub const CRASH_POINTS: &[&str] = &[
     "docker.network.made",
     "docker.network.emptied",
     "docker.network.removed",
+    "package.prepare.claimed",
+    "package.prepare.uploaded",
+    "package.prepare.unpacked",
+    "package.switch.before",
+    "package.switch.done",
+    "package.update.done",
+    "package.restart.done",
+    "package.revert.before",
+    "package.revert.done",
+    "package.remove.done",
 ];
 
 /// Kills this process as `kill -9` does: no destructor, no handler, no flush.

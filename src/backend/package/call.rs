@@ -31,6 +31,7 @@ pub(super) const LIST: &[&str] = &[COMMON, script!("list")];
 pub(super) const FREE: &[&str] = &[script!("free")];
 pub(super) const TAIL: &[&str] = &[COMMON, script!("tail")];
 pub(super) const HEALTH: &[&str] = &[COMMON, script!("health")];
+pub(super) const PROBE: &[&str] = &[COMMON, script!("probe")];
 /// The script that a machine goes back with by itself; it is kept there as a file.
 pub(super) const BACK: &[&str] = &[COMMON, script!("bring"), script!("back")];
 
@@ -41,18 +42,22 @@ pub(super) const LONG: Duration = Duration::from_secs(3600);
 /// One slot on one machine.
 pub(super) struct Site<'a> {
     settings: &'a PackageSettings,
-    place: Place,
+    place: &'a Place,
     pub(super) shell: Arc<Shell>,
     pub(super) slot: Slot,
 }
 
 impl<'a> Site<'a> {
-    pub(super) fn new(settings: &'a PackageSettings, place: &Place, slot: Slot) -> Self {
-        Self { settings, place: place.clone(), shell: settings.hosts.on(place), slot }
+    pub(super) fn new(settings: &'a PackageSettings, place: &'a Place, slot: Slot) -> Self {
+        Self { settings, place, shell: settings.hosts.on(place), slot }
     }
 
     pub(super) fn id(&self) -> ObjectId {
         self.slot.id()
+    }
+
+    pub(super) fn place(&self) -> &'a Place {
+        self.place
     }
 
     /// Runs a script with the slot and some more values, and gives what it answers; `doing` says what
@@ -74,16 +79,20 @@ impl<'a> Site<'a> {
     }
 
     pub(super) async fn run(&self, parts: &[&str], values: &[&str]) -> Result<Output, BackendError> {
+        self.shell.run(Rights::Root, &self.script(parts, values)).await
+    }
+
+    /// The same over a connection that is made for it alone.
+    pub(super) async fn call_anew(&self, doing: &str, parts: &[&str], values: &[&str]) -> Result<String, BackendError> {
+        let output = self.shell.reach_anew(Rights::Root, &self.script(parts, values)).await?;
+        if output.is_success() { Ok(output.text().into_owned()) } else { Err(self.refused(doing, &output, &[])) }
+    }
+
+    fn script(&self, parts: &[&str], values: &[&str]) -> Script {
         let folder = self.slot.folder();
         let store = self.settings.store.as_deref().unwrap_or_default();
         let values = [store, &self.settings.scope, &folder].into_iter().chain(values.iter().copied());
-        self.shell.run(Rights::Root, &Script::new(&parts.join("\n"), values).within(LONG)).await
-    }
-
-    /// The same over a connection that is made for it.
-    pub(super) fn anew(&self) -> Self {
-        let shell = self.settings.hosts.on(&self.place);
-        Self { settings: self.settings, place: self.place.clone(), shell, slot: self.slot.clone() }
+        Script::new(&parts.join("\n"), values).within(LONG)
     }
 
     fn refused(&self, doing: &str, output: &Output, secrets: &[&Text]) -> BackendError {
@@ -103,7 +112,7 @@ impl<'a> Site<'a> {
             (40..=42, Some(line)) => format!(": {}", hide(line.trim()).chars().take(300).collect::<String>()),
             _ => String::new(),
         };
-        let (path, place) = (&self.slot.name, &self.place);
+        let (path, place) = (&self.slot.name, self.place);
         let error = BackendError::new(format!("cannot {doing} {path} on {place}: {why}{said}"));
         match hint(output.code) {
             Some(hint) => error.with_hint(hint),

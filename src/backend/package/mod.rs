@@ -38,7 +38,7 @@ use async_trait::async_trait;
 
 use super::host::{Hosts, Slot};
 use super::{
-    Answer, BackendError, Command, Connection, Listing, LogQuery, LogStream, Observer, OpContext, Operator,
+    Answer, BackendError, Command, Connection, Listing, Observer, OpContext, Operator,
 };
 use crate::model::{
     Address, BackendKind, Conflict, Health, Instance, ObjectId, ObservedObject, PackageSpec, Place, ProjectName, Spec,
@@ -96,7 +96,7 @@ impl Inner {
     }
 
     /// Where an instance is to be.
-    fn site_of(&self, spec: &PackageSpec) -> Site<'_> {
+    fn site_of<'a>(&'a self, spec: &'a PackageSpec) -> Site<'a> {
         Site::new(&self.settings, &spec.place, slot(spec))
     }
 }
@@ -136,10 +136,6 @@ impl Observer for PackageBackend {
 
     async fn dial(&self, object: &ObjectId, host: &str, port: u16) -> Result<Option<Connection>, BackendError> {
         self.inner.dial(object, host, port).await
-    }
-
-    async fn stream_log(&self, object: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
-        self.inner.stream_log(object, query).await
     }
 
     async fn tail(&self, object: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {

@@ -107,8 +107,8 @@ impl Inner {
     }
 
     pub(super) async fn confirm(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError> {
-        let site = self.site(object)?.anew();
-        site.call("confirm the switch of", CONFIRM, &[&definition::name(&op.op_id)]).await?;
+        let site = self.site(object)?;
+        site.call_anew("confirm the switch of", CONFIRM, &[&definition::name(&op.op_id)]).await?;
         Ok(())
     }
 

@@ -24,7 +24,8 @@ pub(super) fn name(scope: &str, slot: &Slot) -> String {
     format!("orch-{last}-{}.service", &digest[..8])
 }
 
-/// Writes the unit of a release's entry point. `owner` is the scope and the slot's folder.
+/// Writes the unit of a release's entry point. `owner` is the scope and the slot's folder. The host adds
+/// where its environment is and what wants it, which depend on whose manager has it.
 pub(super) fn render(
     address: &Address,
     owner: (&str, &str),
@@ -60,7 +61,6 @@ pub(super) fn render(
     };
     let _ = writeln!(text, "Restart={mode}\nRestartSec={}", seconds(restart.delay));
     let _ = writeln!(text, "KillSignal={}\nTimeoutStopSec={}", spec.stop_signal, seconds(spec.stop_timeout));
-    let _ = writeln!(text, "EnvironmentFile=@ENVIRONMENT@\n\n[Install]\nWantedBy=@TARGET@");
     Ok(Unit { text, env: environment(env)? })
 }
 

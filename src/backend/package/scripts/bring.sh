@@ -5,6 +5,7 @@ hook() {
     printf -- '--- %s\n' "$what" >>"$slot/hooks.log"
     (
         exec 9>&-
+        unset LC_ALL
         cd "$dir" || exit 1
         . "$def/env" || exit 1
         ORCH_RELEASE=$dir ORCH_PREVIOUS=$before ORCH_INSTALL_PATH=$ip

@@ -2,7 +2,8 @@
 # Tells what there is of each slot, one line for each fact.
 scope_folder() {
     open_slot "$1" "$2" "$3"
-    [ -d "$slot" ] || return
+    # What was only prepared has no definition: it is the next preparation's.
+    [ -d "$slot/defs" ] || return
     now=$(definition now)
     pending=$(cat "$slot/pending" 2>/dev/null || :)
     stamp=$slot/defs/${now:-$pending}/stamp.json
@@ -12,17 +13,18 @@ scope_folder() {
     [ -z "$pending" ] || printf 'pending %s\n' "$pending"
     release=$(release_of "${now:-$pending}")
     if [ -n "$now" ]; then
-        is_ours || printf 'missing %s is no longer there, or no longer orch'\''s\n' "$ip"
+        printf 'definition %s\n' "$now"
+        is_ours || printf 'release.missing %s is no longer there, or no longer orch'\''s\n' "$ip"
         if [ ! -L "$ip/current" ] && [ ! -e "$ip/current" ]; then
-            printf 'missing %s is gone\n' "$ip/current"
+            printf 'current.missing %s is gone\n' "$ip/current"
         elif [ "$(current_release)" != "$release" ]; then
-            printf 'identity %s leads to %s\n' "$ip/current" "$(readlink "$ip/current" || echo 'no release')"
+            printf 'current.identity %s leads to %s\n' "$ip/current" "$(readlink "$ip/current" || echo 'no release')"
         elif [ ! -d "$releases/$release" ]; then
-            printf 'missing the release folder %s is gone\n' "$releases/$release"
+            printf 'release.missing the release folder %s is gone\n' "$releases/$release"
         else
-            differs "$release" | sed 's/^/config /'
+            differs "$release" | sed 's/^/release.config /'
         fi
-        stat -c 'since %Y' "$slot/defs/$now"
+        printf 'age %s\n' "$(($(date +%s) - $(stat -c %Y "$slot/now")))"
     fi
     [ ! -e "$slot/stopped" ] || printf 'stopped\n'
     printf 'running %s\n' "$(current_release)"
@@ -33,19 +35,20 @@ scope_folder() {
         if use_systemd; then
             dest=$unit_dir/$unit
             if [ ! -f "$dest" ]; then
-                printf 'missing the unit %s is gone\n' "$dest"
+                printf 'unit.missing the unit %s is gone\n' "$dest"
             elif ! cmp -s "$slot/defs/${now:-$pending}/unit" "$dest"; then
-                printf 'config the unit %s was changed\n' "$dest"
+                printf 'unit.config the unit %s was changed\n' "$dest"
             elif ! cmp -s "$slot/defs/${now:-$pending}/unit.env" "$slot/unit.env"; then
-                printf 'config the environment of the unit %s was changed\n' "$unit"
+                printf 'unit.config the environment of the unit %s was changed\n' "$unit"
             fi
-            drop_ins=$(manager show -p DropInPaths --value "$unit" 2>/dev/null)
-            [ -z "$drop_ins" ] || printf 'config the unit has drop-ins: %s\n' "$drop_ins"
-            manager show -p ActiveState,SubState,Result,NRestarts,ExecMainPID,ExecMainStatus,ExecMainCode,InvocationID,MainPID,StateChangeTimestamp,NeedDaemonReload "$unit" 2>/dev/null | sed 's/^/unit.show /'
+            drop_ins=$(manager show -p DropInPaths "$unit" 2>/dev/null)
+            [ -z "${drop_ins#DropInPaths=}" ] || printf 'drop-in the unit has drop-ins: %s\n' "${drop_ins#DropInPaths=}"
+            manager show -p ActiveState,SubState,UnitFileState,Result,NRestarts,ExecMainStatus,ExecMainCode,InvocationID,MainPID,StateChangeTimestampMonotonic "$unit" 2>/dev/null | sed 's/^/unit.show /'
         fi
     fi
     printf 'end\n'
 }
+printf 'uptime %s\n' "$(cut -d' ' -f1 /proc/uptime)"
 if [ "$3" = '*' ]; then
     open_slot "$1" "$2" none
     for found in "$store/$scope"/package-*; do

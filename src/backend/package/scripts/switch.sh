@@ -15,7 +15,10 @@ write() (
     [ -n "$7" ] || : >"$new/pre"
     [ -n "$8" ] || : >"$new/post"
     if [ -n "${10}" ]; then
-        printf '%s' "${11}" >"$new/unit" && printf '%s' "${12}" >"$new/unit.env" && put "${10}" "$slot/unit" || return 1
+        target=multi-user.target
+        [ "$(id -u)" = 0 ] || target=default.target
+        printf '%s\n[Service]\nEnvironmentFile=%s/unit.env\n\n[Install]\nWantedBy=%s\n' "${11}" "$slot" "$target" >"$new/unit" &&
+             printf '%s' "${12}" >"$new/unit.env" && put "${10}" "$slot/unit" || return 1
     fi
     durable "$new"
     # The same attempt began before: its definition is the same, but may be of another release folder.

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Address, OpId, ProjectName, RunId};
+use crate::model::{Address, OpId, Pause, ProjectName, RunId, ServiceName};
 use crate::plan::{Action, Mode, Reason, StepId};
 
 /// The version of the event format; it is in the first line of every stream.
@@ -123,6 +123,42 @@ pub enum What {
         address: Address,
         /// What went wrong.
         error: String,
+    },
+    /// A batch of a roll begins.
+    RollBatch {
+        /// The service.
+        service: ServiceName,
+        /// Which batch, from 1.
+        batch: usize,
+        /// How many there are.
+        batches: usize,
+    },
+    /// A roll pauses after a batch that is well.
+    RollPaused {
+        /// The service.
+        service: ServiceName,
+        /// The batch that is done, from 1.
+        batch: usize,
+        /// How many there are.
+        batches: usize,
+        /// What it waits for.
+        pause: Pause,
+    },
+    /// A roll stops: what was not begun is skipped.
+    RollStopped {
+        /// The service.
+        service: ServiceName,
+        /// Why, as a fragment: `2 of 10 failed`.
+        because: String,
+        /// How many steps that were done are put back.
+        put_back: usize,
+    },
+    /// A step that was done is being put back, because its roll stopped.
+    UndoStarted {
+        /// The step.
+        step: StepId,
+        /// The instance.
+        address: Address,
     },
     /// What can be known of a failure was kept.
     Evidence {

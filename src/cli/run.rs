@@ -1,14 +1,16 @@
 //! From a prepared plan to its end: show, ask, execute, report.
 
 use std::io::BufRead;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::Exit;
 use super::session::Session;
 use super::signals;
 use crate::event::{EventSink, RunOutcome};
-use crate::execute::Signal;
+use crate::execute::{Ask, GoOn, Signal};
 use crate::ops::{Adopting, OpError, Prepared};
 use crate::report::{self, Ndjson, Sink, Verbosity, adoption, adoption_notices, plan_human};
 use crate::state::LockHolder;
@@ -67,7 +69,7 @@ pub(super) async fn run(
             }
         }
     }
-    execute(session, prepared, json, signals).await
+    execute(session, prepared, approval, json, signals).await
 }
 
 /// Shows what was found to take over, has it approved, and records it.
@@ -111,12 +113,13 @@ pub(super) async fn adopt(
             }
         }
     }
-    execute(session, adopting.into_prepared(notices), json, signals).await
+    execute(session, adopting.into_prepared(notices), Approval::Given, json, signals).await
 }
 
 async fn execute(
     session: &mut Session,
     prepared: Prepared<'_>,
+    approval: Approval,
     json: bool,
     signals: mpsc::UnboundedReceiver<Signal>,
 ) -> Result<Exit, OpError> {
@@ -124,7 +127,11 @@ async fn execute(
     let mut sinks: Vec<Box<dyn Sink>> = vec![session.output.sink(json, session.verbosity, sys::now)];
     sinks.push(Box::new(Ndjson::new(std::io::BufWriter::new(prepared.event_log()?))));
     let reporter = report::spawn(receiver, sys::now, sinks).map_err(OpError::io("start", "the report"))?;
-    let ended = prepared.execute(events, signals).await;
+    let ask: Arc<dyn Ask> = match approval {
+        Approval::Ask => Arc::new(AtTerminal),
+        Approval::Given => Arc::new(GoOn),
+    };
+    let ended = prepared.execute(events, signals, ask).await;
     // The report ends with the run's last event, or when the last sender of events is gone.
     let problems = reporter.join().unwrap_or_default();
     for problem in problems {
@@ -137,6 +144,26 @@ async fn execute(
     })
 }
 
+/// Asks the person who approved the plan. The report has put the question.
+struct AtTerminal;
+
+#[async_trait]
+impl Ask for AtTerminal {
+    async fn go_on(&self, _: &str) -> bool {
+        read_answer().await.is_ok_and(|answer| answer == "yes")
+    }
+}
+
+/// A line that is typed. The terminal is read by a thread of its own, so that Ctrl-C is heard while it
+/// waits.
+async fn read_answer() -> std::io::Result<String> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
+    });
+    Ok(read.await.map_err(std::io::Error::other)??.trim().to_owned())
+}
+
 /// What a person said.
 enum Answer {
     Yes,
@@ -144,16 +171,11 @@ enum Answer {
     Interrupted,
 }
 
-/// Asks for `yes`; anything else is no. The terminal is read by a thread of its own, so that Ctrl-C
-/// is heard while it waits.
+/// Asks for `yes`; anything else is no.
 async fn ask(session: &mut Session, question: &str) -> Result<Answer, OpError> {
     print(session, &format!("\n{question} Only `yes` is taken as yes: "))?;
-    let read = tokio::task::spawn_blocking(|| {
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
-    });
-    let answer = read.await.map_err(std::io::Error::other).flatten().map_err(OpError::io("read", "the answer"))?;
-    Ok(if answer.trim() == "yes" { Answer::Yes } else { Answer::No })
+    let answer = read_answer().await.map_err(OpError::io("read", "the answer"))?;
+    Ok(if answer == "yes" { Answer::Yes } else { Answer::No })
 }
 
 /// Prints to stdout.

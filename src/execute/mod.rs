@@ -4,16 +4,20 @@
 //! the plan; what may begin is decided by a pure queue, what happens on a failure or a signal by a
 //! pure dispatcher, and [`run`] only moves messages between them and the workers.
 
+mod ask;
 mod dispatcher;
 mod evidence;
 mod queue;
+mod rolls;
 mod run;
+mod settle;
 mod work;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
+pub use ask::{Ask, GoOn};
 pub use run::{RunReport, run, run_started};
 pub use work::Work;
 

@@ -26,17 +26,20 @@ pub(super) struct Queue {
     /// The steps that reached [`Milestone::Started`].
     started: BTreeSet<StepId>,
     ready: BTreeSet<StepId>,
+    /// The steps that may not begin before their batch does, whatever they need.
+    held: BTreeSet<StepId>,
     running: usize,
 }
 
 impl Queue {
     /// A queue over the steps of a plan.
-    pub(super) fn new(steps: &[Step]) -> Self {
+    pub(super) fn new(steps: &[Step], held: impl Iterator<Item = StepId>) -> Self {
         let mut queue = Self {
             progress: BTreeMap::new(),
             unlocks: BTreeMap::new(),
             started: BTreeSet::new(),
             ready: BTreeSet::new(),
+            held: held.collect(),
             running: 0,
         };
         for step in steps {
@@ -44,7 +47,7 @@ impl Queue {
                 queue.unlocks.entry(need.step).or_default().push((step.id, need.milestone));
             }
             let waiting = step.needs.len();
-            if waiting == 0 {
+            if waiting == 0 && !queue.held.contains(&step.id) {
                 queue.ready.insert(step.id);
             }
             let progress = if waiting == 0 { Progress::Ready } else { Progress::Waiting(waiting) };
@@ -81,6 +84,36 @@ impl Queue {
         self.unlock(step, Milestone::Done);
     }
 
+    /// A running step failed, and its roll goes on: what waits for it may begin.
+    pub(super) fn tolerated(&mut self, step: StepId) {
+        self.done(step);
+        self.progress.insert(step, Progress::Failed);
+    }
+
+    /// The steps of a batch may begin as soon as they have what they need.
+    pub(super) fn release(&mut self, steps: &[StepId]) {
+        for step in steps {
+            if self.held.remove(step) && self.progress.get(step) == Some(&Progress::Ready) {
+                self.ready.insert(*step);
+            }
+        }
+    }
+
+    /// Steps that are not begun are not to begin any more: they are skipped, and what waits for them.
+    /// Returns each skipped step with the step that it waited for, itself where it is one of these.
+    pub(super) fn give_up(&mut self, steps: &[StepId]) -> Vec<(StepId, StepId)> {
+        let mut skipped = Vec::new();
+        for &step in steps {
+            if let Some(Progress::Waiting(_) | Progress::Ready) = self.progress.get(&step) {
+                self.progress.insert(step, Progress::Skipped);
+                self.ready.remove(&step);
+                skipped.push((step, step));
+                skipped.extend(self.skip_waiting(step));
+            }
+        }
+        skipped
+    }
+
     fn unlock(&mut self, step: StepId, milestone: Milestone) {
         for &(dependent, needed) in self.unlocks.get(&step).into_iter().flatten() {
             if needed != milestone {
@@ -90,7 +123,9 @@ impl Queue {
                 *left -= 1;
                 if *left == 0 {
                     self.progress.insert(dependent, Progress::Ready);
-                    self.ready.insert(dependent);
+                    if !self.held.contains(&dependent) {
+                        self.ready.insert(dependent);
+                    }
                 }
             }
         }
@@ -101,6 +136,11 @@ impl Queue {
     pub(super) fn failed(&mut self, step: StepId) -> Vec<(StepId, StepId)> {
         self.running -= 1;
         self.progress.insert(step, Progress::Failed);
+        self.skip_waiting(step)
+    }
+
+    /// Skips what waits for a step, and what waits for that.
+    fn skip_waiting(&mut self, step: StepId) -> Vec<(StepId, StepId)> {
         let mut skipped = Vec::new();
         let mut open = vec![step];
         while let Some(cause) = open.pop() {
@@ -149,7 +189,7 @@ mod tests {
     fn a_step_begins_when_all_it_needs_is_far_enough() {
         use Milestone::{Done, Started};
         let steps = [step(1, &[]), step(2, &[(1, Started)]), step(3, &[(1, Done), (2, Done)])];
-        let mut queue = Queue::new(&steps);
+        let mut queue = Queue::new(&steps, std::iter::empty());
         assert_eq!((queue.next(), queue.next()), (Some(StepId(1)), None));
         queue.started(StepId(1));
         assert_eq!((queue.next(), queue.next()), (Some(StepId(2)), None));
@@ -164,7 +204,7 @@ mod tests {
         use Milestone::{Done, Started};
         let steps =
             [step(1, &[]), step(2, &[(1, Done)]), step(3, &[(2, Done)]), step(4, &[]), step(5, &[(1, Started)])];
-        let mut queue = Queue::new(&steps);
+        let mut queue = Queue::new(&steps, std::iter::empty());
         queue.next();
         queue.started(StepId(1));
         assert_eq!(queue.failed(StepId(1)), [(StepId(2), StepId(1)), (StepId(3), StepId(2))]);

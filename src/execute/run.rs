@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use super::dispatcher::{Dispatcher, Happening, Reaction};
+use super::dispatcher::{Dispatcher, Happening, Job, Reaction};
 use super::work::Work;
-use super::{Signal, worker};
+use super::{Signal, settle, worker};
 use crate::event::{EVENT_FORMAT, RunOutcome, What};
-use crate::model::RunId;
+use crate::model::{Pause, RunId};
 use crate::plan::{Plan, StepId};
 
 /// How a run ended.
@@ -52,8 +52,14 @@ pub async fn run(work: Work, mut signals: mpsc::UnboundedReceiver<Signal>) -> Ru
     work.events.emit(run_started(&work.run, &work.plan));
     let mut listening = true;
     loop {
-        while let Some(step) = dispatcher.next() {
-            tokio::spawn(worker::work(work.clone(), index[&step], happened.clone(), cancelled.clone()));
+        while let Some(job) = dispatcher.next() {
+            let (work, happened, cancelled) = (work.clone(), happened.clone(), cancelled.clone());
+            match job {
+                Job::Do(step) => drop(tokio::spawn(worker::work(work, index[&step], happened, cancelled))),
+                Job::Undo(step) | Job::After(step) => {
+                    drop(tokio::spawn(settle::settle(work, index[&step], job, happened, cancelled)));
+                }
+            }
         }
         if dispatcher.is_idle() {
             break;
@@ -73,6 +79,20 @@ pub async fn run(work: Work, mut signals: mpsc::UnboundedReceiver<Signal>) -> Ru
         events.into_iter().for_each(|event| work.events.emit(event));
         match reaction {
             Reaction::Go => {}
+            Reaction::Pause { roll, batch, pause, question } => {
+                let (work, happened) = (work.clone(), happened.clone());
+                tokio::spawn(async move {
+                    let go_on = match pause {
+                        Pause::Ask => work.ask.go_on(&question).await,
+                        Pause::Millis(millis) => {
+                            tokio::time::sleep(Duration::from_millis(millis)).await;
+                            true
+                        }
+                    };
+                    // The loop may have ended meanwhile, by a signal.
+                    let _ = happened.send(Happening::Resumed { roll, batch, go_on });
+                });
+            }
             // A send fails only when every worker has ended already.
             Reaction::Cancel => drop(cancel.send(true)),
         }

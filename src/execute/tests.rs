@@ -1,14 +1,14 @@
 //! Runs of whole plans against the fake backend: failures, rollbacks, signals, a full disk.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::dispatcher::{Dispatcher, Happening, Reaction};
-use super::{RunReport, Signal, Work, run};
+use super::dispatcher::{Dispatcher, Happening, Job, Reaction};
+use super::{GoOn, RunReport, Signal, Work, run};
 use crate::backend::fake::{Fake, Fault};
 use crate::backend::{Observer, Operators};
 use crate::event::{EventSink, RunOutcome, StepOutcome, What};
@@ -35,6 +35,10 @@ pub(super) fn step(id: u32, address: &str) -> Step {
         wave: 1,
         operations: vec![Operation::Gate { object: None, by: GateBy::Checks }],
         rollback: Vec::new(),
+        undo: Vec::new(),
+        after: Vec::new(),
+        min_healthy_ms: 0,
+        confirm_ms: None,
         revision: Some(Digest::of(b"")),
         adopts: None,
         fingerprint: None,
@@ -127,6 +131,7 @@ impl Bench {
             request: &Request { mode: Mode::Apply, ..Request::default() },
             pins: &Pins::new(),
             max_parallel: 4,
+            max_parallel_given: false,
             on_failure: self.on_failure,
             source: PlanSource::default(),
             inputs: Vec::new(),
@@ -154,6 +159,8 @@ impl Bench {
             operators,
             probe_env: ProbeEnv::new(BTreeMap::new()),
             intents: intents.clone(),
+            ask: Arc::new(GoOn),
+            made: Mutex::default(),
             events,
             clock: || Timestamp::UNIX_EPOCH,
             evidence: folder.path().to_owned(),
@@ -195,13 +202,13 @@ async fn a_step_that_only_writes_its_end_takes_no_room_and_unlocks_nothing() {
     let mut handle = |dispatcher: &mut Dispatcher, happening| {
         assert_eq!(dispatcher.handle(happening, &mut events), Reaction::Go);
     };
-    assert_eq!((dispatcher.next(), dispatcher.next()), (Some(StepId(1)), None));
+    assert_eq!((dispatcher.next(), dispatcher.next()), (Some(Job::Do(StepId(1))), None));
     handle(&mut dispatcher, Happening::Ending(StepId(1)));
-    assert_eq!((dispatcher.next(), dispatcher.next()), (Some(StepId(2)), None));
+    assert_eq!((dispatcher.next(), dispatcher.next()), (Some(Job::Do(StepId(2))), None));
     handle(&mut dispatcher, Happening::Ending(StepId(2)));
     assert_eq!(dispatcher.next(), None, "c waits until the end of a is durable");
     handle(&mut dispatcher, Happening::Ended(StepId(1), StepOutcome::Done));
-    assert_eq!((dispatcher.next(), dispatcher.next()), (Some(StepId(3)), None));
+    assert_eq!((dispatcher.next(), dispatcher.next()), (Some(Job::Do(StepId(3))), None));
 }
 
 #[tokio::test(start_paused = true)]

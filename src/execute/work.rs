@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use super::Ask;
 use crate::backend::Operators;
 use crate::event::EventSink;
 use crate::health::ProbeEnv;
-use crate::model::{Address, Instance, RunId};
-use crate::plan::Plan;
+use crate::model::{Address, Instance, ObjectId, RunId};
+use crate::plan::{Plan, StepId};
 use crate::state::{Intents, Record};
 
 /// Everything that a run works with.
@@ -29,6 +30,10 @@ pub struct Work {
     pub probe_env: ProbeEnv,
     /// Where intents and ends are written.
     pub intents: Arc<dyn Intents>,
+    /// Who is asked whether a roll goes on.
+    pub ask: Arc<dyn Ask>,
+    /// The objects that steps made, for what comes after them in their roll.
+    pub made: Mutex<BTreeMap<StepId, ObjectId>>,
     /// Where events go.
     pub events: EventSink,
     /// The clock.

@@ -5,7 +5,7 @@
 //! next plan looks at what carries its op-id and goes on from there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -21,8 +21,8 @@ use crate::plan::{Action, GateBy, Mode, ObjectRef, Operation, Step};
 use crate::state::{End, Pending, Record, RecordChange, RecordStatus};
 
 /// Why a step failed, as the user reads it.
-struct Failure {
-    message: String,
+pub(super) struct Failure {
+    pub(super) message: String,
     /// The object that failed, whose log is evidence.
     object: Option<(BackendKind, ObjectId)>,
     /// The last answers of its checks.
@@ -72,17 +72,17 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-struct Worker<'a> {
-    work: &'a Work,
-    step: &'a Step,
-    op_id: OpId,
-    happenings: mpsc::UnboundedSender<Happening>,
+pub(super) struct Worker<'a> {
+    pub(super) work: &'a Work,
+    pub(super) step: &'a Step,
+    pub(super) op_id: OpId,
+    pub(super) happenings: mpsc::UnboundedSender<Happening>,
     /// The old record, from which a rollback and the new record start.
-    before: Option<&'a Record>,
+    pub(super) before: Option<&'a Record>,
 }
 
 impl<'a> Worker<'a> {
-    fn new(work: &'a Work, step: &'a Step, happenings: mpsc::UnboundedSender<Happening>) -> Self {
+    pub(super) fn new(work: &'a Work, step: &'a Step, happenings: mpsc::UnboundedSender<Happening>) -> Self {
         let before = work.records.get(step.renamed_from.as_ref().unwrap_or(&step.address));
         Self { work, step, op_id: work.run.op(step.id.0), happenings, before }
     }
@@ -111,6 +111,9 @@ impl<'a> Worker<'a> {
             Ok(()) => {
                 // The loop outlives its workers; when it is gone there is nobody left to tell.
                 let _ = self.happenings.send(Happening::Ending(self.step.id));
+                if let Some(id) = created.clone().filter(|_| !self.step.undo.is_empty()) {
+                    self.work.made.lock().unwrap_or_else(PoisonError::into_inner).insert(self.step.id, id);
+                }
                 (StepOutcome::Done, self.end_done(created, began))
             }
             Err(failure) => self.fail(failure, created).await,
@@ -122,7 +125,12 @@ impl<'a> Worker<'a> {
     }
 
     /// Obeys a list of operations, forward or back.
-    async fn obey(&self, operations: &[Operation], created: &mut Option<ObjectId>, back: bool) -> Result<(), Failure> {
+    pub(super) async fn obey(
+        &self,
+        operations: &[Operation],
+        created: &mut Option<ObjectId>,
+        back: bool,
+    ) -> Result<(), Failure> {
         let mut told = back;
         for operation in operations {
             if !told && matches!(operation, Operation::Gate { .. }) {
@@ -169,6 +177,9 @@ impl<'a> Worker<'a> {
             Operation::Prepare => "getting what it needs".to_owned(),
             Operation::Create => "starting the new one".to_owned(),
             Operation::Update { object } => format!("updating {}", new(object)),
+            Operation::Switch { object } => format!("switching {}", new(object)),
+            Operation::Revert { object } => format!("bringing back what {} was before", new(object)),
+            Operation::Confirm { .. } => "confirming that its host can be reached".to_owned(),
             Operation::Start { object } => format!("starting {}", old(object)),
             Operation::Stop { object } => format!("stopping {}", old(object)),
             Operation::Restart { object } => format!("restarting {}", new(object)),
@@ -183,7 +194,12 @@ impl<'a> Worker<'a> {
     }
 
     fn context_with(&self, progress: ProgressSink) -> OpContext {
-        OpContext { address: self.step.address.clone(), op_id: self.op_id.clone(), progress, confirm: None }
+        OpContext {
+            address: self.step.address.clone(),
+            op_id: self.op_id.clone(),
+            progress,
+            confirm: self.step.confirm_ms.map(Duration::from_millis),
+        }
     }
 
     fn operator(&self, backend: BackendKind) -> Result<&Arc<dyn Operator>, Failure> {
@@ -257,6 +273,9 @@ impl<'a> Worker<'a> {
         let operator = self.operator(backend)?;
         let done = match operation {
             Operation::Update { .. } => operator.update(&context, &id, self.instance()?).await,
+            Operation::Switch { .. } => operator.switch(&context, &id, self.instance()?).await,
+            Operation::Revert { .. } => operator.revert(&context, &id).await,
+            Operation::Confirm { .. } => operator.confirm(&context, &id).await,
             Operation::Start { .. } => operator.start(&context, &id).await,
             Operation::Stop { .. } => operator.stop(&context, &id).await,
             Operation::Restart { .. } => operator.restart(&context, &id, self.instance()?).await,
@@ -292,8 +311,12 @@ impl<'a> Worker<'a> {
                 detail: probe.detail,
             });
         };
-        let passed = health::gate(&judged, looked_at, &self.work.probe_env, &mut on_probe).await;
-        passed.map(|_| ()).map_err(|missed| {
+        let mut passed = health::gate(&judged, looked_at, &self.work.probe_env, &mut on_probe).await.map(drop);
+        let hold = Duration::from_millis(self.step.min_healthy_ms);
+        if passed.is_ok() && !back && !hold.is_zero() && judged.service.kind != Kind::Job {
+            passed = health::hold(&judged, looked_at, &self.work.probe_env, hold, &mut on_probe).await;
+        }
+        passed.map_err(|missed| {
             let probes = missed.probes.iter().map(|probe| probe.detail.clone()).collect();
             Failure { probes, ..Failure::new(missed.to_string(), object) }
         })
@@ -334,7 +357,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn end(&self, outcome: &str, record: RecordChange) -> End {
+    pub(super) fn end(&self, outcome: &str, record: RecordChange) -> End {
         let done = outcome == "done";
         End {
             step: self.step.id.0,
@@ -402,6 +425,7 @@ impl<'a> Worker<'a> {
             kind: service.kind,
             backend: service.spec.backend(),
             object,
+            machine: service.spec.place().and_then(|place| place.machine()).map(|machine| (**machine).clone()),
             op_id: self.stamped_op_id(),
             revision: instance.revision,
             status: status(service.kind),
@@ -418,7 +442,9 @@ impl<'a> Worker<'a> {
     /// The op-id that the object carries after this step: this attempt's where it made or restarted
     /// it, the one that was observed where it only took it over, else the one it had.
     fn stamped_op_id(&self) -> OpId {
-        let stamps = |operation: &Operation| matches!(operation, Operation::Create | Operation::Restart { .. });
+        let stamps = |operation: &Operation| {
+            matches!(operation, Operation::Create | Operation::Switch { .. } | Operation::Restart { .. })
+        };
         if self.step.operations.iter().any(stamps) {
             return self.op_id.clone();
         }

@@ -5,12 +5,14 @@
 //! probe each check once, with [`check_once`] and [`check_many`].
 
 mod gate;
+mod hold;
 mod in_flight;
 mod once;
 mod probe;
 mod wait;
 
 pub use gate::{Decision, Gate, GateCheck, GatePolicy, Look};
+pub use hold::hold;
 pub use once::{check_many, check_once, check_settled};
 pub use probe::{ProbeAnswer, ProbeEnv};
 pub use wait::{GateMissed, GatePassed, ProbeReport, gate};

@@ -17,6 +17,9 @@ pub struct Observation {
     pub conflicts: Vec<Conflict>,
     /// The answer of the service's checks, probed once; `None` where there are none or it is down.
     pub health: Option<Health>,
+    /// Why its machine could not be asked: then the objects are what is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<String>,
 }
 
 /// One object of a backend that carries orch's stamp.

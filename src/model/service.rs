@@ -99,7 +99,7 @@ pub struct Service {
     pub spec: Spec,
     /// How many copies there are; `None` for one without a number.
     pub replicas: Option<u32>,
-    /// The machines that each have a copy; `None` for a service that is in one place.
+    /// The machines that each have a copy, in the order of the file; `None` for a service that is in one place.
     pub hosts: Option<Vec<Arc<Machine>>>,
     /// How a change goes over its copies.
     pub strategy: Option<Strategy>,
@@ -171,7 +171,7 @@ impl Service {
     /// The same service as its copy on a machine, with every `${host:...}` filled in, of its checks too.
     #[must_use]
     pub fn on(&self, machine: &Arc<Machine>) -> Self {
-        let mut copy = Self { spec: self.spec.on(machine), hosts: None, ..self.clone() };
+        let mut copy = Self { spec: self.spec.on(machine), ..self.clone() };
         let plain = |text: &str| machine.fill(&Text::plain(text)).reveal().to_owned();
         for check in &mut copy.checks {
             match &mut check.probe {

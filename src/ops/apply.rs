@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -15,7 +15,7 @@ use super::observe;
 use super::plan::{PlanOptions, Planned, check_key, plan_from};
 use super::{OpError, Project, saved};
 use crate::event::{EventSink, RunOutcome, What};
-use crate::execute::{self, RunReport, Signal, Work};
+use crate::execute::{self, Ask, RunReport, Signal, Work};
 use crate::model::{Address, Digest, DigestKey, RunId};
 use crate::plan::{Plan, PlanFile};
 use crate::state::{LockHolder, LockRequest, Locked, Record, RunHeader, RunRecord};
@@ -201,6 +201,7 @@ impl<'p> Prepared<'p> {
         self,
         events: EventSink,
         signals: mpsc::UnboundedReceiver<Signal>,
+        ask: Arc<dyn Ask>,
     ) -> Result<RunReport, OpError> {
         let folder = self.run_folder()?;
         let notices = self.notices();
@@ -236,6 +237,8 @@ impl<'p> Prepared<'p> {
             operators,
             probe_env: project.probe_env(),
             intents: writer.clone(),
+            ask,
+            made: Mutex::default(),
             events,
             clock: sys::now,
             evidence: folder,

@@ -1,6 +1,6 @@
 //! Asks every backend what there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,13 +36,16 @@ pub(super) async fn observe(
     env: &ProbeEnv,
     probing: Probing,
 ) -> Result<BTreeMap<Address, Observation>, OpError> {
-    let mut observed = list(observers, recorded).await?;
+    let mut observed = look(observers, desired, recorded).await?;
     conflicts(observers, desired, &mut observed).await?;
     if probing == Probing::Skip {
         return Ok(observed);
     }
     let should_answer = |(address, instance): &(&Address, &Instance)| {
         let record = recorded.records.get(*address);
+        if observed.get(*address).is_some_and(|found| found.unreachable.is_some()) {
+            return false;
+        }
         match instance.service.spec.backend() {
             BackendKind::External => record.is_some(),
             _ => observed.get(*address).is_some_and(|found| found.objects.iter().any(ObservedObject::is_up)),
@@ -100,22 +103,58 @@ fn is_undecided(found: &Observation, instance: &Instance, now: Timestamp) -> boo
 
 /// The objects of every backend, by address: the one whose record names the object, else the one
 /// that is stamped into it. They differ after `orch state mv`, until the next apply.
+/// What is on a machine that could not be asked is taken to be as it is recorded.
 pub(super) async fn list(observers: &Observers, recorded: &State) -> Result<BTreeMap<Address, Observation>, OpError> {
+    look(observers, &BTreeMap::new(), recorded).await
+}
+
+async fn look(
+    observers: &Observers,
+    desired: &BTreeMap<Address, Instance>,
+    recorded: &State,
+) -> Result<BTreeMap<Address, Observation>, OpError> {
     let owned = recorded.records.iter().filter_map(|(address, record)| Some((record.object.as_ref()?, address)));
     let owners: BTreeMap<&ObjectId, &Address> = owned.collect();
     let mut observed: BTreeMap<Address, Observation> = BTreeMap::new();
-    for (kind, observer) in observers.iter() {
-        let objects =
-            observer.list().await.map_err(|error| OpError::backend(format!("looking at backend {kind}"), error))?;
-        for object in objects.objects {
+    let mut unreachable: BTreeMap<String, String> = BTreeMap::new();
+    let listings = observers.iter().map(|(kind, observer)| async move { (kind, observer.list().await) });
+    for (kind, listing) in futures_util::future::join_all(listings).await {
+        let listing = listing.map_err(|error| OpError::backend(format!("looking at backend {kind}"), error))?;
+        unreachable.extend(listing.unreachable.into_iter().map(|(host, error)| (host, error.message)));
+        for object in listing.objects {
             let address = owners.get(&object.id).copied().unwrap_or(&object.address).clone();
             observed.entry(address).or_default().objects.push(object);
         }
+    }
+    if !unreachable.is_empty() {
+        cut_off(&unreachable, desired, recorded, &mut observed);
     }
     for found in observed.values_mut() {
         found.objects.sort_by(|a, b| a.op_id.cmp(&b.op_id));
     }
     Ok(observed)
+}
+
+/// Puts in what is recorded of instances whose machine could not be asked.
+fn cut_off(
+    unreachable: &BTreeMap<String, String>,
+    desired: &BTreeMap<Address, Instance>,
+    recorded: &State,
+    observed: &mut BTreeMap<Address, Observation>,
+) {
+    let place = |address: &Address| {
+        let record = recorded.records.get(address).and_then(|record| record.machine.as_ref());
+        let wanted = || desired.get(address)?.service.spec.place()?.machine();
+        record.or_else(|| wanted().map(AsRef::as_ref)).map(|machine| machine.name.clone())
+    };
+    let mut before = as_recorded(recorded);
+    let addresses: BTreeSet<&Address> = desired.keys().chain(recorded.records.keys()).collect();
+    for address in addresses {
+        let Some(why) = place(address).and_then(|host| unreachable.get(&host)) else { continue };
+        let found = observed.entry(address.clone()).or_default();
+        found.objects = before.remove(address).map(|found| found.objects).unwrap_or_default();
+        found.unreachable = Some(why.clone());
+    }
 }
 
 async fn conflicts(

@@ -96,6 +96,7 @@ fn decide(
         request: &options.request,
         pins,
         max_parallel: project.max_parallel(),
+        max_parallel_given: project.max_parallel_given(),
         on_failure: options.on_failure.unwrap_or(desired.settings.on_failure),
         source: project.source(),
         inputs: desired.inputs(key),

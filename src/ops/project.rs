@@ -94,6 +94,12 @@ impl Project {
         self.options.max_parallel.or(default).unwrap_or(self.loaded.desired.settings.max_parallel)
     }
 
+    /// Whether the command line, the user's defaults or the file say how many steps run at once.
+    pub(super) fn max_parallel_given(&self) -> bool {
+        let Options { max_parallel, default_max_parallel, .. } = &self.options;
+        max_parallel.is_some() || default_max_parallel.is_some() || self.loaded.max_parallel_given
+    }
+
     /// The backends, to look with.
     pub(super) fn observers(&self, key: &DigestKey, recorded: &State) -> Observers {
         let docker = Arc::new(DockerBackend::new(self.docker(key, recorded)));

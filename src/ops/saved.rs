@@ -96,7 +96,12 @@ async fn whole(project: &Project, plan: Plan, state: &State, key: &DigestKey) ->
 pub(super) fn check_fingerprints(plan: &Plan, observed: &BTreeMap<Address, Observation>) -> Result<(), OpError> {
     for step in &plan.steps {
         let address = step.renamed_from.as_ref().unwrap_or(&step.address);
-        let now = plan::fingerprint(&plan::found_at(observed, &step.address, step.renamed_from.as_ref()));
+        let found = plan::found_at(observed, &step.address, step.renamed_from.as_ref());
+        // Of what cannot be asked nobody can say that it changed; its step says that it cannot be reached.
+        if found.unreachable.is_some() {
+            continue;
+        }
+        let now = plan::fingerprint(&found);
         if step.fingerprint.is_some_and(|then| then != now) {
             return Err(OpError::refused(format!("{address} is not what it was when the plan was made"), AGAIN));
         }
@@ -138,5 +143,12 @@ async fn rest(
             .collect();
         planned.plan.steps.push(step);
     }
+    planned.plan.rolls.retain_mut(|roll| {
+        for batch in &mut roll.batches {
+            *batch = batch.iter().filter_map(|step| ids.get(step).copied()).collect();
+        }
+        roll.batches.retain(|batch| !batch.is_empty());
+        !roll.batches.is_empty()
+    });
     Ok(planned)
 }

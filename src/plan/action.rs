@@ -41,6 +41,8 @@ pub enum ReplaceOrder {
     CreateBeforeDestroy,
     /// The old one is stopped, and kept until the new one has passed its gate.
     DestroyBeforeCreate,
+    /// It stays the same object, such as a unit, and gets another definition; the one before is kept.
+    InPlace,
 }
 
 impl Action {
@@ -67,7 +69,7 @@ impl Action {
             Self::Create => "+",
             Self::Update => "~",
             Self::Replace { order: ReplaceOrder::CreateBeforeDestroy } => "+/-",
-            Self::Replace { order: ReplaceOrder::DestroyBeforeCreate } => "-/+",
+            Self::Replace { order: ReplaceOrder::DestroyBeforeCreate | ReplaceOrder::InPlace } => "-/+",
             Self::Restart => "!",
             Self::Delete => "-",
             Self::Adopt => "=",
@@ -82,7 +84,10 @@ impl Action {
     pub fn interrupts(self) -> bool {
         matches!(
             self,
-            Self::Replace { order: ReplaceOrder::DestroyBeforeCreate } | Self::Restart | Self::Delete | Self::Stop
+            Self::Replace { order: ReplaceOrder::DestroyBeforeCreate | ReplaceOrder::InPlace }
+                | Self::Restart
+                | Self::Delete
+                | Self::Stop
         )
     }
 }

@@ -99,6 +99,9 @@ impl Operation {
         match self {
             Self::Prepare | Self::Create | Self::Gate { object: None, .. } => None,
             Self::Update { object }
+            | Self::Switch { object }
+            | Self::Revert { object }
+            | Self::Confirm { object }
             | Self::Start { object }
             | Self::Stop { object }
             | Self::Restart { object }

@@ -31,6 +31,8 @@ pub struct PlanInput<'a> {
     pub pins: &'a Pins,
     /// How many steps run at once.
     pub max_parallel: usize,
+    /// Whether somebody asked for just that many; else steps on several machines may be more.
+    pub max_parallel_given: bool,
     /// What happens when a step fails.
     pub on_failure: OnFailure,
     /// What the definition was read from.

@@ -11,6 +11,7 @@ mod file;
 mod input;
 mod order;
 mod planner;
+mod roll;
 mod step;
 mod verbs;
 
@@ -27,6 +28,6 @@ pub use input::{PlanInput, Request};
 pub use planner::{fingerprint, found_at, plan};
 pub use step::{
     Change, Disruption, DriftNote, GateBy, Milestone, Mode, Need, ObjectRef, Operation, PLAN_FORMAT, Plan, PlanSource,
-    Step, StepId, Summary, Warning,
+    Roll, Step, StepId, Summary, Warning,
 };
 pub use verbs::{Verb, plan_verb};

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::decide::Decision;
 use super::input::PlanInput;
-use super::{Action, Milestone, Need, Step, StepId};
+use super::roll::{RollDraft, keep_for_undo, rolls};
+use super::{Action, Milestone, Need, Operation, Roll, Step, StepId};
 use crate::graph::Graph;
-use crate::model::{Address, BackendKind, Claim, Condition, Digest, Instance, ServiceName};
+use crate::model::{Address, BackendKind, Claim, Condition, Digest, Instance, RollFailure, ServiceName};
 use crate::state::Record;
 
 /// A step without its place in the order.
@@ -23,10 +25,14 @@ pub(super) struct Draft<'a> {
 }
 
 /// What a draft needs before it, by the index of the draft.
-type Needs = BTreeMap<usize, Milestone>;
+pub(super) type Needs = BTreeMap<usize, Milestone>;
 
 /// Puts drafts in order: each after all that it needs, in waves, by address within a wave.
-pub(super) fn order(drafts: BTreeMap<Address, Draft<'_>>, input: &PlanInput<'_>, graph: &Graph) -> Vec<Step> {
+pub(super) fn order(
+    drafts: BTreeMap<Address, Draft<'_>>,
+    input: &PlanInput<'_>,
+    graph: &Graph,
+) -> (Vec<Step>, Vec<Roll>) {
     let addresses: Vec<&Address> = drafts.keys().collect();
     let list: Vec<&Draft<'_>> = drafts.values().collect();
     let mut by_service: BTreeMap<&ServiceName, Vec<usize>> = BTreeMap::new();
@@ -42,7 +48,7 @@ pub(super) fn order(drafts: BTreeMap<Address, Draft<'_>>, input: &PlanInput<'_>,
         goes(list[dependent]) && list[step].decision.action.interrupts()
     });
     claim_needs(&mut needs, &list);
-    replica_needs(&mut needs, &list, &by_service);
+    let rolls = rolls(&mut needs, &addresses, &list, &by_service, input.on_failure);
     let waves = waves(&mut needs, [&firm, &wanted]);
 
     let mut places: Vec<usize> = (0..list.len()).collect();
@@ -59,11 +65,38 @@ pub(super) fn order(drafts: BTreeMap<Address, Draft<'_>>, input: &PlanInput<'_>,
         needs.sort();
         Some(into_step(ids[index], waves[index], needs, address, draft))
     };
-    places.into_iter().filter_map(step).collect()
+    let mut steps: Vec<Step> = places.into_iter().filter_map(step).collect();
+    let rolls = rolls.into_iter().map(|roll| number(roll, &ids)).collect::<Vec<_>>();
+    let goes_back = |roll: &&Roll| roll.on_failure == RollFailure::Rollback;
+    let rolled: BTreeSet<StepId> =
+        rolls.iter().filter(goes_back).flat_map(|roll| roll.batches.iter().flatten()).copied().collect();
+    for step in &mut steps {
+        if !rolled.contains(&step.id) {
+            step.undo.clear();
+        } else if !step.undo.is_empty() {
+            step.after = keep_for_undo(&mut step.operations);
+        }
+    }
+    (steps, rolls)
+}
+
+fn number(roll: RollDraft, ids: &[StepId]) -> Roll {
+    let batch = |batch: Vec<usize>| {
+        let mut batch: Vec<StepId> = batch.into_iter().map(|index| ids[index]).collect();
+        batch.sort();
+        batch
+    };
+    let RollDraft { service, batches, canary, max_failures, pause, on_failure } = roll;
+    let batches = batches.into_iter().map(batch).collect();
+    Roll { service, batches, canary, max_failures, pause, on_failure }
 }
 
 fn into_step(id: StepId, wave: u32, needs: Vec<Need>, address: Address, draft: Draft<'_>) -> Step {
-    let Decision { action, reason, changes, operations, rollback, adopts, stops_first } = draft.decision;
+    let Decision { action, reason, changes, operations, rollback, adopts, stops_first, undo } = draft.decision;
+    let strategy = draft.wanted.and_then(|wanted| wanted.service.strategy.as_ref());
+    let confirms = operations.iter().any(|operation| matches!(operation, Operation::Confirm { .. }));
+    let gates = operations.iter().any(|operation| matches!(operation, Operation::Gate { .. }));
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Step {
         id,
         address,
@@ -77,6 +110,10 @@ fn into_step(id: StepId, wave: u32, needs: Vec<Need>, address: Address, draft: D
         wave,
         operations,
         rollback,
+        undo,
+        after: Vec::new(),
+        min_healthy_ms: strategy.filter(|_| gates).map_or(0, |strategy| millis(strategy.min_healthy_time)),
+        confirm_ms: strategy.and_then(|strategy| strategy.confirm).filter(|_| confirms).map(millis),
         revision: draft.wanted.map(|wanted| wanted.revision),
         adopts,
         fingerprint: draft.fingerprint,
@@ -189,22 +226,6 @@ fn claim_needs(needs: &mut [Needs], list: &[&Draft<'_>]) {
             if let Some(&by) = freed.get(&claim).filter(|&&by| by != index) {
                 needs[index].entry(by).or_insert(Milestone::Done);
             }
-        }
-    }
-}
-
-/// The copies of a service that runs already are changed one after the other, so that the others go on
-/// serving, and the first that fails keeps the rest as they are.
-fn replica_needs(needs: &mut [Needs], list: &[&Draft<'_>], by_service: &BTreeMap<&ServiceName, Vec<usize>>) {
-    let changes = |index: &usize| {
-        let decision = &list[*index].decision;
-        matches!(decision.action, Action::Replace { .. } | Action::Restart | Action::Update)
-            && !decision.operations.is_empty()
-    };
-    for steps in by_service.values().filter(|steps| steps.len() > 1) {
-        let changing: Vec<usize> = steps.iter().copied().filter(changes).collect();
-        for pair in changing.windows(2) {
-            needs[pair[1]].insert(pair[0], Milestone::Done);
         }
     }
 }

@@ -8,16 +8,22 @@ use super::decide::{Decision, Known, Push, decide_unwanted};
 use super::drift::drift;
 use super::input::{PlanInput, Request};
 use super::order::{Draft, order};
-use super::{Action, Disruption, DriftNote, Mode, PLAN_FORMAT, Plan, PlanError, Reason, Warning};
+use super::{
+    Action, Disruption, DriftNote, Mode, PLAN_FORMAT, Plan, PlanError, Reason, ReplaceOrder, Roll, Step, Warning,
+};
 use crate::graph::Graph;
 use crate::model::{Address, BackendKind, Digest, Instance, InstanceKey, Kind, Observation, RunId, ServiceName};
 use crate::state::{Pending, Record, RecordStatus};
 
-static NOTHING: Observation = Observation { objects: Vec::new(), conflicts: Vec::new(), health: None };
+static NOTHING: Observation =
+    Observation { objects: Vec::new(), conflicts: Vec::new(), health: None, unreachable: None };
 
 /// How long an operation may take when the file no longer says: long enough for a service that was
 /// given long to stop, since its backend ends it in the time that it was given.
 const UNWANTED_TIMEOUT_MS: u64 = 3_600_000;
+
+/// How many steps run at once where some are on several machines and nobody said how many.
+const REMOTE_PARALLEL: usize = 10;
 
 /// What an operation may take beyond the time that a service is given to stop.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -84,14 +90,10 @@ impl<'a> Planner<'a> {
         }
         let disruptions = self.disruptions(&drafts);
         let warnings = self.warnings(&drafts);
-        Ok(Plan {
-            steps: order(drafts, self.input, &self.graph),
-            unchanged,
-            drift: self.drift(),
-            disruptions,
-            warnings,
-            ..plan_of(self.input)
-        })
+        let (steps, rolls) = order(drafts, self.input, &self.graph);
+        let max_parallel = self.max_parallel(&steps, &rolls);
+        let drift = self.drift();
+        Ok(Plan { steps, rolls, max_parallel, unchanged, drift, disruptions, warnings, ..plan_of(self.input) })
     }
 
     fn record_of(&self, address: &'a Address) -> (Option<&'a Record>, Option<&'a Pending>, &Observation) {
@@ -216,7 +218,7 @@ impl<'a> Planner<'a> {
             wanted,
             record,
             renamed_from: self.renames.get(address).cloned(),
-            fingerprint: self.input.looked.then(|| fingerprint(found)),
+            fingerprint: (self.input.looked && found.unreachable.is_none()).then(|| fingerprint(found)),
             timeout_ms: timeout_ms(wanted),
         }
     }
@@ -224,7 +226,9 @@ impl<'a> Planner<'a> {
     /// `prevent_destroy` holds for what the file says, and for what it said when it was applied:
     /// removing a service from the file does not remove its protection.
     fn protected(&self, address: &Address, draft: &Draft<'_>) -> Option<PlanError> {
-        let destroys = matches!(draft.decision.action, Action::Delete | Action::Replace { .. });
+        let in_place = Action::Replace { order: ReplaceOrder::InPlace };
+        let destroys = matches!(draft.decision.action, Action::Delete | Action::Replace { .. })
+            && draft.decision.action != in_place;
         let wanted = draft.wanted.map(|wanted| wanted.service.lifecycle.prevent_destroy);
         let recorded = draft.record.is_some_and(|record| record.prevent_destroy);
         let is_job = draft.record.is_some_and(|record| record.kind == Kind::Job);
@@ -278,9 +282,37 @@ impl<'a> Planner<'a> {
         interrupted.iter().map(disruption).collect()
     }
 
+    /// How many steps run at once. Steps on many machines cost this one little, and a batch is as large
+    /// as the file says.
+    fn max_parallel(&self, steps: &[Step], rolls: &[Roll]) -> usize {
+        if self.input.max_parallel_given {
+            return self.input.max_parallel;
+        }
+        let remote = steps.iter().any(|step| matches!(step.address.key, InstanceKey::Host(_)));
+        let batch = rolls.iter().flat_map(|roll| &roll.batches).map(Vec::len).max().unwrap_or(0);
+        self.input.max_parallel.max(if remote { REMOTE_PARALLEL } else { 0 }).max(batch)
+    }
+
+    /// The machines that could not be asked, once each.
+    fn unreachable(&self) -> Vec<Warning> {
+        let mut why: BTreeMap<&str, usize> = BTreeMap::new();
+        for found in
+            self.input.observed.iter().filter(|(address, _)| self.covers(&address.service)).map(|(_, found)| found)
+        {
+            if let Some(message) = &found.unreachable {
+                *why.entry(message).or_default() += 1;
+            }
+        }
+        let warning = |(message, instances): (&str, usize)| {
+            let what = if instances == 1 { "what runs there is" } else { "all that runs there is" };
+            Warning { address: None, message: format!("{message}; {what} taken to be as it is recorded") }
+        };
+        why.into_iter().map(warning).collect()
+    }
+
     fn warnings(&self, drafts: &BTreeMap<Address, Draft<'_>>) -> Vec<Warning> {
         let recorded = self.input.recorded;
-        let mut warnings = Vec::new();
+        let mut warnings = self.unreachable();
         for (address, found) in self.input.observed {
             let known = recorded.records.contains_key(address)
                 || recorded.pending.contains_key(address)
@@ -318,6 +350,7 @@ pub(super) fn plan_of(input: &PlanInput<'_>) -> Plan {
         max_parallel: input.max_parallel,
         on_failure: input.on_failure,
         steps: Vec::new(),
+        rolls: Vec::new(),
         unchanged: 0,
         drift: Vec::new(),
         disruptions: Vec::new(),

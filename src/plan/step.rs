@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Reason};
 use crate::model::{
-    Address, BackendKind, Digest, Drift, FieldValue, Input, ObjectId, OnFailure, OpId, Pins, ProjectName, ServiceName,
+    Address, BackendKind, Digest, Drift, FieldValue, Input, ObjectId, OnFailure, OpId, Pause, Pins, ProjectName,
+    RollFailure, ServiceName,
 };
 
 /// The version of the plan format that this orch writes and reads.
@@ -42,6 +43,9 @@ pub struct Plan {
     pub on_failure: OnFailure,
     /// The steps, in an order in which each comes after all that it needs.
     pub steps: Vec<Step>,
+    /// How changes go over the copies of a service, batch by batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rolls: Vec<Roll>,
     /// How many instances are as they should be.
     pub unchanged: usize,
     /// Where observed differs from recorded, by address.
@@ -133,6 +137,21 @@ pub struct Step {
     /// failure policy is `rollback`; empty where there is none to go back to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rollback: Vec<Operation>,
+    /// What it asks, in order, to put back the version before when the step was done but the roll that
+    /// it is part of stops; empty where there is none to go back to, or where the roll does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Operation>,
+    /// What it asks, in order, once the roll that it is part of has ended well: what was kept for
+    /// going back goes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Operation>,
+    /// How long the instance must stay well after its gate, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_healthy_ms: u64,
+    /// How long its host waits, after the change, to be told over a fresh connection that it can still
+    /// be reached, in milliseconds; then it goes back by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_ms: Option<u64>,
     /// The revision that will run; the executor refuses an instance with another one. `None` when
     /// nothing will run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +170,30 @@ pub struct Step {
     pub expected_ms: Option<u64>,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// How a change goes over the copies of a service: the steps of a batch begin when all of the batch
+/// before have ended, and no more than so many of all have failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Roll {
+    /// The service.
+    pub service: ServiceName,
+    /// The steps of each batch.
+    pub batches: Vec<Vec<StepId>>,
+    /// Whether the first batch is a canary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
+    /// How many steps may fail; one more stops the roll.
+    pub max_failures: usize,
+    /// What happens between two batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// What happens to the steps that were done when the roll stops.
+    pub on_failure: RollFailure,
+}
+
 /// A step that comes first, and how far it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Need {
@@ -166,7 +209,7 @@ pub struct Need {
 pub enum Milestone {
     /// Its object was started; its gate may still be open.
     Started,
-    /// It is done, its gate passed.
+    /// It is done, its gate passed, or it failed and the roll that it is part of goes on.
     Done,
 }
 
@@ -180,6 +223,22 @@ pub enum Operation {
     Create,
     /// Changes an object in place to the step's instance (its policy, its address).
     Update {
+        /// Which object.
+        object: ObjectRef,
+    },
+    /// Puts the step's definition in the place of the object's, stamped with the attempt's op-id; what
+    /// was there before is kept.
+    Switch {
+        /// Which object.
+        object: ObjectRef,
+    },
+    /// Brings back the definition that an object had before it was switched.
+    Revert {
+        /// Which object.
+        object: ObjectRef,
+    },
+    /// Tells the object's host, over a fresh connection, that it can still be reached.
+    Confirm {
         /// Which object.
         object: ObjectRef,
     },

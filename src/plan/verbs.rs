@@ -104,6 +104,7 @@ fn decide(verb: Verb, address: &Address, record: &Record, input: &PlanInput<'_>)
         rollback: Vec::new(),
         adopts: None,
         stops_first: None,
+        undo: Vec::new(),
     })
 }
 
@@ -130,7 +131,7 @@ fn step(
     placed: &BTreeMap<&ServiceName, Vec<(StepId, u32)>>,
     graph: &Graph,
 ) -> Step {
-    let Decision { action, reason, changes, operations, rollback, adopts, stops_first: _ } = decision;
+    let Decision { action, reason, changes, operations, rollback, adopts, stops_first: _, undo: _ } = decision;
     // Not only the direct ones: what stands between two of the named services may not be named.
     let related: BTreeSet<&ServiceName> = match action {
         Action::Stop => graph.dependents_of([&address.service]),
@@ -155,6 +156,10 @@ fn step(
         wave: comes_first.iter().map(|&(_, wave)| wave).max().unwrap_or(0) + 1,
         operations,
         rollback,
+        undo: Vec::new(),
+        after: Vec::new(),
+        min_healthy_ms: 0,
+        confirm_ms: None,
         revision: (action != Action::Stop).then_some(record.revision),
         adopts,
         fingerprint: input.looked.then(|| fingerprint(found)),

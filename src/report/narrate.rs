@@ -10,7 +10,7 @@ use super::pull::Pull;
 use super::text::{count, escape, names};
 use super::time::duration;
 use crate::event::{Event, Progress, RunOutcome, StepOutcome, What};
-use crate::model::Address;
+use crate::model::{Address, Pause};
 use crate::plan::{Action, Mode, StepId};
 
 /// How many addresses the last sentence names before it counts the rest.
@@ -154,6 +154,32 @@ impl Narrator {
             }
             What::RollbackStarted { address, error, .. } => {
                 Said::of(address, format!("going back to the last healthy version: {error}")).paint(Paint::Red)
+            }
+            What::RollBatch { service, batch, batches } => {
+                let service = Address::only(service.clone());
+                Said::of(&service, format!("rolling: batch {batch} of {batches}"))
+            }
+            What::RollPaused { service, batch, batches, pause } => {
+                let service = Address::only(service.clone());
+                let done = format!("rolling: batch {batch} of {batches} is well;");
+                match pause {
+                    Pause::Ask => Said::of(&service, format!("{done} go on with the next? Only `yes` is taken as yes"))
+                        .paint(Paint::Yellow),
+                    Pause::Millis(millis) => {
+                        Said::of(&service, format!("{done} the next begins in {}", duration(*millis)))
+                    }
+                }
+            }
+            What::RollStopped { service, because, put_back } => {
+                let service = Address::only(service.clone());
+                let then = match put_back {
+                    0 => "what was done stays".to_owned(),
+                    n => format!("{} put back", count(*n, "copy that was done is")),
+                };
+                Said::of(&service, format!("the roll stops: {because}; {then}")).paint(Paint::Red)
+            }
+            What::UndoStarted { address, .. } => {
+                Said::of(address, "going back, because its roll stopped").paint(Paint::Red)
             }
             What::Evidence { address, state, probes, log, folder, .. } => {
                 let known = state.iter().map(|state| format!("it is {state}"));

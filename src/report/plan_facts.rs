@@ -129,6 +129,7 @@ pub(super) fn order_words(order: ReplaceOrder) -> &'static str {
     match order {
         ReplaceOrder::CreateBeforeDestroy => "create before destroy",
         ReplaceOrder::DestroyBeforeCreate => "stop first",
+        ReplaceOrder::InPlace => "in place",
     }
 }
 

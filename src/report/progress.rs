@@ -19,7 +19,7 @@ use super::text::{cut, escape, width};
 use super::time::seconds;
 use super::{Look, Output, Paint, Sink, Stream};
 use crate::event::{Event, What};
-use crate::model::Address;
+use crate::model::{Address, Pause};
 use crate::plan::{Action, Mode, StepId};
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -54,6 +54,8 @@ pub struct Progress {
     steps: usize,
     ended: usize,
     interrupted: u8,
+    /// Whether a person is being asked, who must see what is typed.
+    asking: bool,
     running: BTreeMap<StepId, Running>,
     printed: String,
     frame: usize,
@@ -94,6 +96,7 @@ impl Progress {
             steps: 0,
             ended: 0,
             interrupted: 0,
+            asking: false,
             running: BTreeMap::new(),
             printed: String::new(),
             frame: 0,
@@ -133,6 +136,16 @@ impl Progress {
             }
             What::StepSkipped { .. } => self.ended += 1,
             What::Interrupted { level, .. } => self.interrupted = *level,
+            What::RollPaused { pause, .. } => self.asking = *pause == Pause::Ask,
+            What::RollBatch { .. } | What::RollStopped { .. } => self.asking = false,
+            What::UndoStarted { step, address } => {
+                // It was counted when it was done, and is again when it has been put back.
+                self.ended = self.ended.saturating_sub(1);
+                let detail = Some("going back, because its roll stopped".to_owned());
+                let (action, since) = (Action::Update, event.at);
+                let running = Running { address: address.clone(), action, since, detail, probe: None, pull: None };
+                self.running.insert(*step, running);
+            }
             What::Evidence { .. } | What::Warning { .. } | What::RunFinished { .. } => {}
         }
     }
@@ -274,7 +287,10 @@ impl Sink for Progress {
     fn tick(&mut self) -> io::Result<()> {
         self.frame += 1;
         let live = self.live((self.clock)());
-        if self.steps > 0 && !self.bar.is_finished() {
+        if self.asking {
+            // What is typed must stay to be seen.
+            self.bar.set_message("");
+        } else if self.steps > 0 && !self.bar.is_finished() {
             // Printing redraws the live lines too, so they must be the new ones by then.
             self.bar.set_message(live.join("\n"));
         }

@@ -60,6 +60,8 @@ pub enum RowState {
     External,
     /// In the file, but never applied.
     NotApplied,
+    /// Its machine cannot be asked.
+    Unreachable,
 }
 
 impl RowState {
@@ -76,6 +78,7 @@ impl RowState {
             Self::Missing => "missing",
             Self::External => "external",
             Self::NotApplied => "not applied",
+            Self::Unreachable => "unreachable",
         }
     }
 
@@ -84,7 +87,7 @@ impl RowState {
             Self::Running | Self::Completed | Self::External => Paint::Green,
             Self::Starting | Self::Restarting => Paint::Yellow,
             Self::Stopped | Self::NotApplied => Paint::Dim,
-            Self::Exited | Self::CrashLoop | Self::Lost | Self::Missing => Paint::Red,
+            Self::Exited | Self::CrashLoop | Self::Lost | Self::Missing | Self::Unreachable => Paint::Red,
         }
     }
 }
@@ -99,6 +102,7 @@ impl StatusRow {
             observed.objects.iter().find(|object| Some(&object.id) == recorded).or_else(|| observed.objects.last());
         let kind = record.map(|record| record.kind);
         let (state, exit) = match (object, record) {
+            _ if observed.unreachable.is_some() => (RowState::Unreachable, None),
             (Some(object), _) => of_object(&object.state, kind),
             (None, None) => (RowState::NotApplied, None),
             (None, Some(record)) => match (record.backend, record.status) {
@@ -118,7 +122,7 @@ impl StatusRow {
             since: object.and_then(|object| object.since),
             pid: object.filter(|object| object.is_up()).and_then(|object| object.pid),
             restarts: object.map_or(0, |object| object.restarts),
-            last_probe: observed.health.as_ref().map(|health| health.detail.clone()),
+            last_probe: observed.health.as_ref().map(|health| health.detail.clone()).or(observed.unreachable.clone()),
         }
     }
 
@@ -199,7 +203,12 @@ mod tests {
     fn rows() -> Vec<StatusRow> {
         let exit = |code| Exit { code: Some(code), signal: None, out_of_memory: false };
         let health = |healthy, detail: &str| Some(Health { healthy, detail: detail.into() });
-        let with = |state, health| Observation { objects: vec![object(state)], conflicts: Vec::new(), health };
+        let with = |state, health| Observation {
+            objects: vec![object(state)],
+            conflicts: Vec::new(),
+            health,
+            unreachable: None,
+        };
         let (mut job, mut external) = (record(), record());
         job.kind = Kind::Job;
         (external.backend, external.object) = (BackendKind::External, None);

@@ -134,8 +134,13 @@ impl Fold {
 
     fn end(&mut self, end: End) {
         self.touch();
-        if let (true, Some(run)) = (end.done, &mut self.run) {
-            run.done.insert(end.step);
+        if let Some(run) = &mut self.run {
+            // A step that was done may be put back later in its run.
+            if end.done {
+                run.done.insert(end.step);
+            } else {
+                run.done.remove(&end.step);
+            }
         }
         let state = &mut self.snapshot.state;
         if let Some(old) = &end.renamed_from {

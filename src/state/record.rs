@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Address, BackendKind, Claim, Dependency, Digest, FieldValue, Kind, ObjectId, OpId, ProjectName, RunId,
+    Address, BackendKind, Claim, Dependency, Digest, FieldValue, Kind, Machine, ObjectId, OpId, ProjectName, RunId,
 };
 
 /// What orch knows of a project: one record for each instance, and what a run left unfinished.
@@ -38,6 +38,10 @@ pub struct Record {
     /// The object that is it; `None` where there is nothing to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectId>,
+    /// The machine that it is on, where that is another one: so that it can be reached when the file no
+    /// longer names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
     /// The attempt that made the object, or last restarted it.
     pub op_id: OpId,
     /// The revision that was applied.

@@ -1,47 +1,38 @@
-//! Scripts on this machine.
+//! Shells on this machine.
 
-use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::{Output, Rights, Script};
-use crate::backend::BackendError;
+use super::Rights;
+use super::process::{Intake, Process, command};
+use crate::backend::{BackendError, Connection};
 
-/// How much of what a script complains about is kept, in bytes.
-const COMPLAINT: usize = 2000;
-
-pub(super) async fn run(rights: Rights, script: &Script) -> Result<Output, BackendError> {
+/// Starts a shell. It goes on when orch ends, as one on another machine does, and is in a process group of
+/// its own, so that what a terminal sends to orch does not reach it.
+pub(super) fn start(rights: Rights, intake: Intake) -> Result<Process, BackendError> {
     let failed = |error: &dyn std::fmt::Display| BackendError::new(format!("cannot run a script here: {error}"));
-    let mut child = command(rights).spawn().map_err(|error| failed(&error))?;
-    let mut stdin = child.stdin.take().ok_or_else(|| failed(&"it has no input"))?;
-    let ran = async {
-        // A shell that ended early does not read all of it; how it ended says more than that.
-        let _ = stdin.write_all(script.text().as_bytes()).await;
-        drop(stdin);
-        child.wait_with_output().await
-    };
-    let output = match tokio::time::timeout(script.timeout(), ran).await {
-        Ok(output) => output.map_err(|error| failed(&error))?,
-        Err(_) => return Err(failed(&format!("no end within {:?}", script.timeout()))),
-    };
-    let status = output.status;
-    let complaint = String::from_utf8_lossy(&output.stderr[output.stderr.len().saturating_sub(COMPLAINT)..]);
-    Ok(Output {
-        code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-        stdout: output.stdout,
-        stderr: complaint.trim().to_owned(),
-    })
+    let is_root = rustix::process::geteuid().is_root();
+    let child = shell(command(rights, is_root, intake)).spawn().map_err(|error| failed(&error))?;
+    Process::of(child).ok_or_else(|| failed(&"it has no pipes"))
+}
+
+/// Connects to a port.
+pub(super) async fn dial(host: &str, port: u16) -> Result<Connection, BackendError> {
+    match tokio::net::TcpStream::connect((host, port)).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => {
+            let error = error.to_string().to_lowercase();
+            let error = error.split(" (os error ").next().unwrap_or_default();
+            Err(BackendError::new(error))
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "scripts are how the host backends do their work")]
-fn command(rights: Rights) -> Command {
-    let root = rights == Rights::Login || rustix::process::geteuid().is_root();
-    let mut command = Command::new(if root { "/bin/sh" } else { "sudo" });
-    if !root {
-        command.args(["-n", "/bin/sh"]);
-    }
-    command.arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+fn shell(text: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(text).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

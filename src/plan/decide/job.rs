@@ -51,6 +51,12 @@ impl Known<'_> {
     /// evidence until the new one is done.
     fn run_job(&self) -> Vec<Operation> {
         let ended = |object: &&ObservedObject| matches!(object.state, ObjectState::Exited(_));
+        if self.wanted.service.spec.backend().is_slot() {
+            // It is the same object that runs again, so that nothing of the run before can be kept.
+            let mut operations = remove_all(&self.found.objects);
+            operations.extend([Operation::Create, gate(ObjectRef::New)]);
+            return operations;
+        }
         let (ended, running): (Vec<_>, Vec<_>) = self.found.objects.iter().partition(ended);
         let mut operations = remove_all(running);
         operations.extend([Operation::Create, gate(ObjectRef::New)]);

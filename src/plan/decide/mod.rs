@@ -32,6 +32,8 @@ pub(super) struct Decision {
     pub(super) adopts: Option<OpId>,
     /// Why the old one of a replace must stop first, where it is not by choice.
     pub(super) stops_first: Option<String>,
+    /// What puts the version before back once the step was done, for a roll that stops.
+    pub(super) undo: Vec<Operation>,
 }
 
 /// Why an instance is replaced or restarted although nothing about itself asks for it.
@@ -82,10 +84,35 @@ impl<'a> Known<'a> {
         mut operations: Vec<Operation>,
         rollback: Vec<Operation>,
     ) -> Option<Decision> {
-        if matches!(self.wanted.service.spec, Spec::Docker(_)) && operations.contains(&Operation::Create) {
+        let makes = |operation: &Operation| matches!(operation, Operation::Create | Operation::Switch { .. });
+        if needs_preparation(&self.wanted.service.spec) && operations.iter().any(makes) {
             operations.insert(0, Operation::Prepare);
         }
-        Some(Decision { action, reason, changes: diff.changes, operations, rollback, adopts: None, stops_first: None })
+        self.confirm(&mut operations);
+        Some(Decision {
+            action,
+            reason,
+            changes: diff.changes,
+            operations,
+            rollback,
+            adopts: None,
+            stops_first: None,
+            undo: Vec::new(),
+        })
+    }
+
+    /// A host that is to be told that it can still be reached is told before anything else.
+    fn confirm(&self, operations: &mut Vec<Operation>) {
+        let wanted = self.wanted.service.strategy.as_ref().and_then(|strategy| strategy.confirm);
+        let arms = |operation: &Operation| match operation {
+            Operation::Switch { object } => Some(object.clone()),
+            Operation::Create => Some(ObjectRef::New),
+            _ => None,
+        };
+        let armed = operations.iter().enumerate().find_map(|(index, operation)| Some((index, arms(operation)?)));
+        if let (Some(_), Some((index, object))) = (wanted, armed) {
+            operations.insert(index + 1, Operation::Confirm { object });
+        }
     }
 
     /// The reason that interruption gives, which comes before any other.
@@ -161,5 +188,15 @@ pub(super) fn decide_unwanted(record: Option<&Record>, found: &Observation, reas
         rollback: Vec::new(),
         adopts: None,
         stops_first: None,
+        undo: Vec::new(),
+    }
+}
+
+/// Whether something is got before the object is made: an image, a package, a program.
+fn needs_preparation(spec: &Spec) -> bool {
+    match spec {
+        Spec::Docker(_) | Spec::Package(_) => true,
+        Spec::Ssh(spec) => spec.upload.is_some(),
+        Spec::Process(_) | Spec::Network(_) | Spec::Systemd(_) | Spec::Wireguard(_) | Spec::External(_) => false,
     }
 }

@@ -33,7 +33,9 @@ impl<'a> Known<'a> {
             let reason = self.change_reason(&diff);
             let same_definition = self.record.is_some_and(|record| record.revision == current.revision);
             // Where a restart cannot give the object its new revision, only a new object has it.
-            if same_definition && diff.effect == Some(Effect::Restart) && current.backend.restamps() {
+            // A slot has its definition in it, which a restart alone does not change.
+            let restarts = current.backend.restamps() && (!current.backend.is_slot() || diff.only_trigger().is_some());
+            if same_definition && diff.effect == Some(Effect::Restart) && restarts {
                 return self.restart(current, diff, reason);
             }
             return self.replace(current, diff, reason);
@@ -131,14 +133,24 @@ impl<'a> Known<'a> {
         let mut diff = self.diff();
         // What runs has the wanted revision already: nothing forces more.
         diff.changes.iter_mut().for_each(|change| change.forces = false);
-        let rollback = parked.map_or_else(Vec::new, |old| {
+        let mut rollback = parked.map_or_else(Vec::new, |old| {
             vec![remove(current), Operation::Start { object: existing(old) }, gate_back(old, self.wanted, &diff)]
         });
+        let switched = self.record.is_some_and(|record| record.revision != current.revision);
+        if current.backend.is_slot() && switched && self.can_go_back_to(current) {
+            rollback = vec![Operation::Revert { object: existing(current) }, gate_back(current, self.wanted, &diff)];
+        }
         let decision = self.make(diff, Action::Adopt, reason, operations, rollback)?;
         Some(Decision { adopts: Some(current.op_id.clone()), ..decision })
     }
 
     fn can_go_back_to(&self, object: &ObservedObject) -> bool {
+        if object.backend.is_slot() {
+            // What was interrupted, or stopped by hand, still has its last healthy definition beside it.
+            return self.record.is_some_and(|record| {
+                record.status == RecordStatus::Healthy && record.object.as_ref() == Some(&object.id)
+            });
+        }
         let recorded = self.record.is_some_and(|record| {
             record.status == RecordStatus::Healthy
                 && record.object.as_ref() == Some(&object.id)
@@ -156,9 +168,37 @@ impl<'a> Known<'a> {
         self.make(diff, Action::Restart, reason, operations, Vec::new())
     }
 
+    /// Whether the wanted definition goes into the object that there is: a unit of the same name, say.
+    fn stays_the_object(&self, current: &ObservedObject, diff: &Diff) -> bool {
+        let backend = self.wanted.service.spec.backend();
+        // Of an object without a record only the backend knows the name, and it is asked by the address.
+        backend.is_slot()
+            && current.backend == backend
+            && (self.record.is_none() || diff.effect != Some(Effect::Replace))
+    }
+
+    /// Gives the object another definition. Its backend keeps the one before, so that a failure, and a
+    /// roll that stops later, can go back to it.
+    fn switch(&self, current: &ObservedObject, diff: Diff, reason: Reason) -> Option<Decision> {
+        let object = existing(current);
+        let mut operations = remove_all(self.others(current));
+        operations.extend([Operation::Switch { object: object.clone() }, gate(object.clone())]);
+        let back = if self.can_go_back_to(current) {
+            vec![Operation::Revert { object }, gate_back(current, self.wanted, &diff)]
+        } else {
+            Vec::new()
+        };
+        let order = ReplaceOrder::InPlace;
+        let decision = self.make(diff, Action::Replace { order }, reason, operations, back.clone())?;
+        Some(Decision { undo: back, ..decision })
+    }
+
     fn replace(&self, current: &ObservedObject, diff: Diff, reason: Reason) -> Option<Decision> {
         if matches!(self.wanted.service.spec, Spec::Network(_)) {
             return self.replace_network(diff, reason);
+        }
+        if self.stays_the_object(current, &diff) {
+            return self.switch(current, diff, reason);
         }
         let stops_first = self.stops_first();
         let service = &self.wanted.service;
@@ -186,8 +226,16 @@ impl<'a> Known<'a> {
             }
         }
         operations.extend([Operation::Create, gate(ObjectRef::New), remove(current)]);
+        let undo = match (go_back, create_first) {
+            (false, _) => Vec::new(),
+            (true, true) => {
+                let back = [Operation::Start { object: existing(current) }, gate_back(current, self.wanted, &diff)];
+                back.into_iter().chain(rollback.iter().cloned()).collect()
+            }
+            (true, false) => rollback.clone(),
+        };
         let decision = self.make(diff, Action::Replace { order }, reason, operations, rollback)?;
-        Some(Decision { stops_first: stops_first.filter(|_| !create_first && current.is_up()), ..decision })
+        Some(Decision { stops_first: stops_first.filter(|_| !create_first && current.is_up()), undo, ..decision })
     }
 
     /// What the new one and the old one cannot both have. Of an old one that is not recorded nothing

@@ -2,5 +2,6 @@
 
 mod cases;
 mod docker;
+mod fleet;
 mod properties;
 mod world;

@@ -1,16 +1,19 @@
 //! Properties that hold of every plan, over random files and random interruptions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::world::{File, World, container, docker, external, job, network, process};
-use crate::model::{Address, HostPort, ObjectState, PortMapping, Protocol, Service, ServiceName};
+use super::world::{File, World, container, docker, external, fleet, job, network, process};
+use crate::model::{
+    Address, Amount, HostPort, Machine, ObjectState, PortMapping, Protocol, Service, ServiceName, Strategy as Roll,
+};
 use crate::plan::{Action, Mode, Request, Step, StepId};
 
 /// A file of up to seven services, each depending on some before it.
 fn file() -> impl Strategy<Value = File> {
-    let service = (0..5_u8, 0..3_u8, any::<u8>(), any::<bool>(), any::<bool>());
+    let service = (0..6_u8, 0..3_u8, any::<u8>(), any::<bool>(), any::<bool>());
     (proptest::collection::vec(service, 0..7), 0..3_u8).prop_map(|(list, subnet)| {
         let services = list.into_iter().enumerate().filter(|(_, (.., absent))| !absent).collect::<Vec<_>>();
         let mut file = File::default();
@@ -28,6 +31,7 @@ fn file() -> impl Strategy<Value = File> {
                 1 => job(&name, &arg.to_string(), &needs),
                 2 => several(container(&name, &arg.to_string(), &needs), arg),
                 3 => publishing(container(&name, &arg.to_string(), &needs), needs.len()),
+                4 => hosts(fleet(&name, &arg.to_string(), &[], None), arg, &needs),
                 _ => process(&name, &arg.to_string(), &needs),
             };
             service.lifecycle.create_before_destroy = Some(create_first).filter(|_| kind != 2);
@@ -54,6 +58,15 @@ fn publishing(mut service: Service, port: usize) -> Service {
     docker(&mut service).ports =
         vec![PortMapping { address: None, host: port, container: 80, protocol: Protocol::Tcp }];
     service
+}
+
+/// A service on some of three hosts, which are changed two at a time or one after the other.
+fn hosts(service: Service, arg: u8, needs: &[&str]) -> Service {
+    let machine = |host: &str| Arc::new(Machine { name: host.to_owned(), ..Machine::at("10.0.0.1") });
+    let some = ["h1", "h2", "h3"].into_iter().skip(usize::from(arg) % 2).map(machine).collect();
+    let strategy = Roll { max_parallel: vec![Amount::Count(2)], ..Roll::default() };
+    let needs = process("x", "", needs).dependencies;
+    Service { hosts: Some(some), strategy: (arg == 2).then_some(strategy), dependencies: needs, ..service }
 }
 
 fn assert_order(world: &World, file: &File) {
@@ -133,8 +146,7 @@ proptest! {
             }
         }
         world.apply(&first);
-        let copies: u32 = first.0.iter().map(|service| service.replicas.unwrap_or(1)).sum();
-        prop_assert_eq!(copies as usize, world.state.records.len());
+        prop_assert_eq!(world.instances(&first).len(), world.state.records.len());
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    Address, BackendKind, CheckPolicy, Condition, Dependency, Desired, DigestKey, DockerSpec, Exit, ExternalSpec,
-    Health, HealthCheck, Instance, Kind, NetworkSpec, NetworkUse, ObjectId, ObjectState, Observation, ObservedObject,
-    OnFailure, OpId, Pins, Probe, ProcessSpec, ProjectName, RunId, Service, ServiceName, Settings, Spec, Text,
+    Address, BackendKind, CheckPolicy, Condition, Dependency, Desired, Digest, DigestKey, DockerSpec, Exit,
+    ExternalSpec, Health, HealthCheck, Instance, Kind, Machine, NetworkSpec, NetworkUse, ObjectId, ObjectState,
+    Observation, ObservedObject, OnFailure, OpId, Pins, Place, Probe, ProcessSpec, ProjectName, RemoteSpec, RunId,
+    Service, ServiceName, Settings, Spec, Strategy, Text,
 };
 use crate::plan::{Action, ObjectRef, Operation, Plan, PlanError, PlanInput, PlanSource, Request, Step, check, plan};
 use crate::state::{Pending, Record, RecordStatus, State};
@@ -55,6 +56,14 @@ pub(super) fn docker(service: &mut Service) -> &mut DockerSpec {
     spec
 }
 
+/// A program on hosts with one argument, which is what tests change.
+pub(super) fn fleet(service: &str, arg: &str, hosts: &[&str], strategy: Option<Strategy>) -> Service {
+    let spec = RemoteSpec { args: vec![Text::plain(arg)], ..RemoteSpec::new(Place::Here, Text::plain("/bin/service")) };
+    let machine = |host: &&str| Arc::new(Machine { name: (*host).to_owned(), ..Machine::at("10.0.0.1") });
+    let hosts = Some(hosts.iter().map(machine).collect());
+    Service { spec: Spec::Ssh(Box::new(spec)), hosts, strategy, ..process(service, arg, &[]) }
+}
+
 /// A network, and the containers of a file that are in it.
 pub(super) fn network(file: &mut File, subnet: &str, members: &[&str]) {
     let subnet = Some(subnet.to_owned());
@@ -86,6 +95,8 @@ pub(super) struct File(pub(super) Vec<Service>);
 pub(super) struct World {
     pub(super) state: State,
     pub(super) observed: BTreeMap<Address, Observation>,
+    /// What each slot had before it was switched.
+    previous: BTreeMap<ObjectId, (OpId, Digest)>,
     runs: u32,
 }
 
@@ -99,7 +110,7 @@ impl World {
             pending: BTreeMap::new(),
             applied: Vec::new(),
         };
-        Self { state, observed: BTreeMap::new(), runs: 0 }
+        Self { state, observed: BTreeMap::new(), previous: BTreeMap::new(), runs: 0 }
     }
 
     pub(super) fn instances(&self, file: &File) -> BTreeMap<Address, Instance> {
@@ -162,6 +173,7 @@ impl World {
             request,
             pins: &pins(file),
             max_parallel: 4,
+            max_parallel_given: false,
             on_failure: OnFailure::Rollback,
             source: PlanSource::default(),
             inputs: Vec::new(),
@@ -211,6 +223,14 @@ impl World {
             left -= 1;
             self.record(step, &instances, &run.op(step.id.0));
         }
+        // Each roll ended well, so that what it kept goes.
+        for (step, operation) in plan.steps.iter().flat_map(|step| step.after.iter().map(move |after| (step, after))) {
+            if left == 0 {
+                return;
+            }
+            left -= 1;
+            self.operate(operation, step, &instances, &run.op(step.id.0));
+        }
     }
 
     fn operate(&mut self, operation: &Operation, step: &Step, instances: &BTreeMap<Address, Instance>, op_id: &OpId) {
@@ -218,11 +238,14 @@ impl World {
             let instance = &instances[&step.address];
             let job = instance.service.kind == Kind::Job;
             let state = if job { ObjectState::Exited(exit(0)) } else { ObjectState::Running };
+            let backend = instance.service.spec.backend();
+            // A slot is the same object whichever attempt makes it.
+            let id = if backend.is_slot() { step.address.to_string() } else { op_id.to_string() };
             let object = ObservedObject {
                 incarnation: Some(op_id.to_string()),
                 ..ObservedObject::new(
-                    instance.service.spec.backend(),
-                    ObjectId::new(op_id.as_str()),
+                    backend,
+                    ObjectId::new(id),
                     op_id.clone(),
                     step.address.clone(),
                     instance.revision,
@@ -234,6 +257,7 @@ impl World {
         }
         let Some(reference) = operation.object() else { return };
         let id = match reference {
+            ObjectRef::New if step.backend.is_slot() => ObjectId::new(step.address.to_string()),
             ObjectRef::New => ObjectId::new(op_id.as_str()),
             ObjectRef::Existing { id, .. } => id.clone(),
         };
@@ -255,6 +279,20 @@ impl World {
                 objects[place].repair = None;
                 self.observed.get_mut(&home).unwrap().health = None;
             }
+            Operation::Switch { .. } => {
+                let object = &mut objects[place];
+                self.previous.insert(object.id.clone(), (object.op_id.clone(), object.revision));
+                object.state = ObjectState::Running;
+                (object.op_id, object.revision) = (op_id.clone(), step.revision.unwrap());
+                object.drift.clear();
+                object.repair = None;
+                self.observed.get_mut(&home).unwrap().health = None;
+            }
+            Operation::Revert { .. } => {
+                let object = &mut objects[place];
+                (object.op_id, object.revision) = self.previous[&object.id].clone();
+            }
+            Operation::Confirm { .. } => {}
             Operation::Update { .. } => {
                 let mut object = objects.remove(place);
                 object.drift.clear();
@@ -287,7 +325,9 @@ impl World {
             return;
         }
         let instance = &instances[&step.address];
-        let stamps = |operation: &Operation| matches!(operation, Operation::Create | Operation::Restart { .. });
+        let stamps = |operation: &Operation| {
+            matches!(operation, Operation::Create | Operation::Switch { .. } | Operation::Restart { .. })
+        };
         let own = self.observed.get(&step.address).and_then(|found| found.objects.last());
         let stamped = step.operations.iter().any(stamps);
         let op_id = if stamped { Some(op_id.clone()) } else { step.adopts.clone().or(old.map(|old| old.op_id)) };
@@ -295,6 +335,7 @@ impl World {
             kind: instance.service.kind,
             backend: step.backend,
             object: own.map(|object| object.id.clone()),
+            machine: None,
             op_id: op_id.unwrap_or_else(|| OpId::new("none")),
             revision: instance.revision,
             status: match instance.service.kind {

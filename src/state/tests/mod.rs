@@ -51,6 +51,7 @@ fn record(step: u32) -> Record {
         kind: Kind::Permanent,
         backend: BackendKind::Process,
         object: Some(ObjectId::new(format!("object-{step}"))),
+        machine: None,
         op_id: RunId::new(RUN).op(step),
         revision: Digest::of(b"revision"),
         status: RecordStatus::Healthy,

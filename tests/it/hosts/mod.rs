@@ -1,3 +1,4 @@
 //! Services on other machines.
 
+mod shell;
 mod smoke;

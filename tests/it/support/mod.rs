@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use deployment::Deployment;
 pub(crate) use engine::{Engine, web_root};
-pub(crate) use hosts::Fleet;
+pub(crate) use hosts::{Fleet, Host};
 pub(crate) use own_engine::OwnEngine;
 pub(crate) use processes::Found;
 pub(crate) use project::{Project, files_below};

@@ -80,12 +80,12 @@ async fn get(url: &str) -> Result<Response<Incoming>, String> {
         }
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = at.clone();
-        request.headers_mut().insert(
-            USER_AGENT,
-            hyper::header::HeaderValue::from_static(concat!("orch/", env!("CARGO_PKG_VERSION"))),
-        );
+        request
+            .headers_mut()
+            .insert(USER_AGENT, hyper::header::HeaderValue::from_static(concat!("orch/", env!("CARGO_PKG_VERSION"))));
         let response = tokio::time::timeout(PATIENCE, client.request(request)).await;
-        let response = response.map_err(|_| format!("no answer within {PATIENCE:?}"))?.map_err(|error| cause(&error))?;
+        let response =
+            response.map_err(|_| format!("no answer within {PATIENCE:?}"))?.map_err(|error| cause(&error))?;
         match response.status() {
             status if status.is_success() => return Ok(response),
             status if status.is_redirection() => {
@@ -125,7 +125,8 @@ async fn write(
     progress: &ProgressSink,
 ) -> Result<Digest, String> {
     let io = |error: io::Error| format!("cannot write {}: {error}", to.display());
-    let total = response.headers().get(hyper::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let total =
+        response.headers().get(hyper::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if total.is_some_and(|total: u64| total > limit) {
         return Err(format!("it has more than {limit} bytes"));
     }
@@ -136,7 +137,8 @@ async fn write(
         let frame = tokio::time::timeout(PATIENCE, body.frame()).await;
         let frame = frame.map_err(|_| format!("it was silent for {PATIENCE:?} after {done} bytes"))?;
         let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(|error| format!("it broke off after {done} bytes: {}", cause(&error)))?.into_data()
+        let Ok(data) =
+            frame.map_err(|error| format!("it broke off after {done} bytes: {}", cause(&error)))?.into_data()
         else {
             continue;
         };

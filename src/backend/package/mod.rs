@@ -37,9 +37,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::host::{Hosts, Slot};
-use super::{
-    Answer, BackendError, Command, Connection, Listing, Observer, OpContext, Operator,
-};
+use super::{Answer, BackendError, Command, Connection, Listing, Observer, OpContext, Operator};
 use crate::model::{
     Address, BackendKind, Conflict, Health, Instance, ObjectId, ObservedObject, PackageSpec, Place, ProjectName, Spec,
 };
@@ -108,7 +106,9 @@ fn slot(spec: &PackageSpec) -> Slot {
 fn spec(instance: &Instance) -> Result<&PackageSpec, BackendError> {
     match &instance.service.spec {
         Spec::Package(spec) => Ok(spec),
-        other => Err(BackendError::new(format!("{} is run by {}, not from a package", instance.address, other.backend()))),
+        other => {
+            Err(BackendError::new(format!("{} is run by {}, not from a package", instance.address, other.backend())))
+        }
     }
 }
 
@@ -195,3 +195,6 @@ impl Operator for PackageBackend {
         self.inner.remove(op, object).await
     }
 }
+
+#[cfg(test)]
+mod tests;

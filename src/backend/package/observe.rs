@@ -115,14 +115,8 @@ impl Inner {
         let whole = !found.pending && !found.drift.iter().any(|(word, _)| word.starts_with("release."));
         let revision = if whole { stamp.revision } else { Digest::new([0; 32]) };
         let state = state(found);
-        let mut object = ObservedObject::new(
-            BackendKind::Package,
-            slot.id(),
-            stamp.op_id,
-            stamp.address,
-            revision,
-            state,
-        );
+        let mut object =
+            ObservedObject::new(BackendKind::Package, slot.id(), stamp.op_id, stamp.address, revision, state);
         if found.unit.is_some() {
             let shown = |name: &str| found.shown.get(name).copied().filter(|value| !value.is_empty());
             object.incarnation = shown("InvocationID").filter(|_| object.is_up()).map(str::to_owned);
@@ -164,7 +158,8 @@ impl Inner {
                 let values: Vec<&str> = values.collect();
                 // One that cannot be reached is told of where the packages are listed.
                 let answer = self.site_of(spec).call("look at", FREE, &values).await.unwrap_or_default();
-                let conflicts: Vec<Conflict> = answer.lines().filter_map(|line| conflict(&spec.install_path, line)).collect();
+                let conflicts: Vec<Conflict> =
+                    answer.lines().filter_map(|line| conflict(&spec.install_path, line)).collect();
                 (instance.address.clone(), conflicts)
             })
         });

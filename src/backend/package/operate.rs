@@ -64,7 +64,12 @@ impl Inner {
     }
 
     /// Switches a slot to an instance, whose release is on the host or is put there.
-    pub(super) async fn switch(&self, op: &OpContext, site: &Site<'_>, instance: &Instance) -> Result<(), BackendError> {
+    pub(super) async fn switch(
+        &self,
+        op: &OpContext,
+        site: &Site<'_>,
+        instance: &Instance,
+    ) -> Result<(), BackendError> {
         let spec = spec(instance)?;
         let archive = self.archives.get(spec, &op.progress).await?;
         let found = site.call("look for the release in", WHICH, &[&archive.contents.sha256.to_string()]).await?;

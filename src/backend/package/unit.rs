@@ -101,8 +101,10 @@ fn environment(env: &BTreeMap<String, Text>) -> Result<String, BackendError> {
         let good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !good {
-            return Err(BackendError::new(format!("cannot give a unit the variable `{name}`: systemd takes no such name"))
-                .with_hint("use letters, digits and `_`"));
+            return Err(BackendError::new(format!(
+                "cannot give a unit the variable `{name}`: systemd takes no such name"
+            ))
+            .with_hint("use letters, digits and `_`"));
         }
         if value.reveal().chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
             return Err(BackendError::new(format!(

@@ -1,0 +1,3 @@
+//! Units of systemd, on this machine and on hosts.
+
+pub mod units;

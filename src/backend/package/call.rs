@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::PackageSettings;
 use crate::backend::BackendError;
-use crate::backend::host::{Output, Rights, Script, Shell, Slot};
-use crate::model::{ObjectId, Place, Text};
+use crate::backend::host::{Output, Rights, STORE, Script, Shell, Slot, USER_STORE};
+use crate::model::{ObjectId, Place, Text, UnitScope};
 
 macro_rules! script {
     ($name:literal) => {
@@ -58,6 +58,17 @@ impl<'a> Site<'a> {
 
     pub(super) fn place(&self) -> &'a Place {
         self.place
+    }
+
+    /// Which manager runs what is deployed there, and the folder of the slot.
+    pub(super) async fn manager(&self) -> Result<(UnitScope, String), BackendError> {
+        let facts = self.shell.facts().await?;
+        let (manager, usual) = match facts.can_be_root() {
+            true => (UnitScope::System, STORE.to_owned()),
+            false => (UnitScope::User, format!("{}/{USER_STORE}", facts.home)),
+        };
+        let store = self.settings.store.as_deref().unwrap_or(&usual);
+        Ok((manager, format!("{store}/{}/{}", self.settings.scope, self.slot.folder())))
     }
 
     /// Runs a script with the slot and some more values, and gives what it answers; `doing` says what

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::unit::{self, Unit};
-use super::{PackageSettings, slot};
-use crate::backend::host::Stamp;
+use super::PackageSettings;
+use super::unit::{self, Runs, Unit};
+use crate::backend::host::{Slot, Stamp};
 use crate::backend::{BackendError, OpContext};
-use crate::model::{Address, BackendKind, Digest, Instance, Kind, OpId, PackageSpec, Text};
+use crate::model::{Address, BackendKind, Digest, Instance, Kind, OpId, PackageSpec, Text, UnitScope};
 use crate::package::Manifest;
 
 /// A definition, as its files on the host.
@@ -24,25 +24,42 @@ pub(super) struct Definition {
     pub(super) unit: Option<Unit>,
 }
 
+/// What a definition is made for.
+pub(super) struct Deployment<'a> {
+    pub(super) settings: &'a PackageSettings,
+    pub(super) op: &'a OpContext,
+    pub(super) instance: &'a Instance,
+    pub(super) spec: &'a PackageSpec,
+    pub(super) manifest: &'a Manifest,
+    pub(super) slot: &'a Slot,
+    /// The folder of the slot on the host.
+    pub(super) folder: &'a str,
+    /// The name of its release there.
+    pub(super) release: &'a str,
+    pub(super) manager: UnitScope,
+}
+
 impl Definition {
-    /// The definition of an instance whose release is unpacked at `release`, below its install path.
-    pub(super) fn of(
-        settings: &PackageSettings,
-        op: &OpContext,
-        instance: &Instance,
-        spec: &PackageSpec,
-        manifest: &Manifest,
-        release: &str,
-    ) -> Result<Self, BackendError> {
+    pub(super) fn of(deployment: &Deployment<'_>) -> Result<Self, BackendError> {
+        let Deployment { settings, op, instance, spec, manifest, .. } = *deployment;
         let mut env: BTreeMap<String, Text> =
             manifest.env.iter().map(|(name, value)| (name.clone(), Text::plain(value.as_str()))).collect();
         env.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let unit = match entry_point(spec, manifest)? {
-            Some(entry_point) => {
-                let folder = format!("{}/releases/{release}", spec.install_path);
-                let owner = (settings.scope.as_str(), slot(spec).folder());
-                Some(unit::render(&op.address, (owner.0, &owner.1), spec, manifest, &folder, entry_point, &env)?)
-            }
+            Some(entry_point) => Some(unit::render(&Runs {
+                project: &settings.project,
+                scope: &settings.scope,
+                slot: deployment.slot,
+                address: &op.address,
+                instance,
+                spec,
+                manifest,
+                env: &env,
+                folder: deployment.folder,
+                release: &format!("{}/releases/{}", spec.install_path, deployment.release),
+                entry_point,
+                manager: deployment.manager,
+            })?),
             None => None,
         };
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use super::archive::{Checked, Lists, release};
 use super::call::{BACK, CLAIM, CONFIRM, POWER, REMOVE, RESTAMP, REVERT, SWITCH, Site, TIDY, UNPACK, WHICH};
-use super::definition::{self, Definition};
+use super::definition::{self, Definition, Deployment};
 use super::{Inner, spec, unit};
 use crate::backend::host::Rights;
 use crate::backend::{BackendError, OpContext};
@@ -77,29 +77,42 @@ impl Inner {
             "" => self.release(op, spec, &archive).await?,
             name => name.to_owned(),
         };
-        let definition = Definition::of(&self.settings, op, instance, spec, &archive.contents.manifest, &release)?;
-        let unit_name = definition.unit.as_ref().map(|_| unit::name(&self.settings.scope, &site.slot));
-        let (unit, unit_env) = definition.unit.map(|unit| (unit.text, unit.env)).unwrap_or_default();
+        let (manager, folder) = site.manager().await?;
+        let definition = Definition::of(&Deployment {
+            settings: &self.settings,
+            op,
+            instance,
+            spec,
+            manifest: &archive.contents.manifest,
+            slot: &site.slot,
+            folder: &folder,
+            release: &release,
+            manager,
+        })?;
+        let unit = definition.unit.as_ref();
+        let mode = if unit.is_some_and(|unit| unit.text.is_sensitive()) { "600" } else { "644" };
+        let unit = unit.map_or(["", "", ""], |unit| [unit.name.as_str(), unit.text.reveal(), unit.env.reveal()]);
         // The clock of the host counts, from the end of the switch on.
         let confirm = op.confirm.map_or(0, |within| within.as_secs().max(1)).to_string();
         let (back, keep) = (BACK.join("\n"), spec.keep.to_string());
         let values = [
-            &definition.name,
+            definition.name.as_str(),
             &release,
             &definition.stamp,
             &definition.before,
             &definition.after,
             &definition.env,
-            &unit_name.unwrap_or_default(),
-            &unit,
-            &unit_env,
+            unit[0],
+            unit[1],
+            unit[2],
             &confirm,
             &back,
             &keep,
+            mode,
         ];
         crate::crash_point!("package.switch.before");
         let secrets: Vec<&Text> = secrets(spec).collect();
-        site.call_with("switch", SWITCH, &values.map(String::as_str), &secrets).await?;
+        site.call_with("switch", SWITCH, &values, &secrets).await?;
         crate::crash_point!("package.switch.done");
         Ok(())
     }

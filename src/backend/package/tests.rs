@@ -458,3 +458,190 @@ async fn a_host_goes_back_by_itself_unless_it_is_told_in_time() {
     world.backend.confirm(&op, &id).await.unwrap();
     assert_eq!(fs::read_to_string(world.slot().join("confirmed")).unwrap(), "dr.3");
 }
+
+/// Programs that count their calls in a folder, and end the whole group of processes before or after the one
+/// that is meant, as SIGKILL does.
+fn deadly_programs(folder: &Path) {
+    let programs =
+        ["mv", "ln", "rm", "mkdir", "cat", "touch", "cp", "tar", "find", "sync", "sort", "chmod", "flock", "readlink"];
+    for program in programs {
+        let real = ["/usr/bin", "/bin"].iter().map(|place| Path::new(place).join(program)).find(|path| path.exists());
+        let real = real.unwrap().display().to_string();
+        let text = format!(
+            "#!/bin/sh\necho >>'{0}/count'\nnumber=$(wc -l <'{0}/count')\n[ \"$number\" = \"$DIE_BEFORE\" ] && kill -9 0\n\
+             '{real}' \"$@\"\ncode=$?\n[ \"$number\" = \"$DIE_AFTER\" ] && kill -9 0\nexit $code\n",
+            folder.display()
+        );
+        put(&folder.join(program), &text);
+        fs::set_permissions(folder.join(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Runs a script with such programs; how many of them it called, or `None` when it was killed.
+#[expect(clippy::disallowed_methods, reason = "the test plays the part of the host")]
+fn run_deadly(programs: &Path, parts: &[&str], values: &[&str], die: (&str, usize)) -> Option<usize> {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    let _ = fs::remove_file(programs.join("count"));
+    let text = format!("trap '' HUP PIPE\nmain() {{\n{}\n}}\nmain \"$@\"\n", parts.join("\n"));
+    let status = std::process::Command::new("/bin/sh")
+        .args(["-c", &text, "sh"])
+        .args(values)
+        .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+        .env(die.0, die.1.to_string())
+        .process_group(0)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    if status.signal() == Some(9) {
+        return None;
+    }
+    assert_eq!(status.code(), Some(0));
+    Some(fs::read_to_string(programs.join("count")).unwrap().lines().count())
+}
+
+/// A kill at any call of a program leaves the old release or the new one, and the next attempt gets there.
+#[tokio::test]
+async fn a_kill_anywhere_in_a_switch_or_on_the_way_back_leaves_one_of_the_two() {
+    let world = World::new();
+    let programs = world.path("programs");
+    fs::create_dir(&programs).unwrap();
+    deadly_programs(&programs);
+    let (one, two) = (world.package("1", &[]), world.package("2", &[]));
+    let id = world.deploy("r.1", &one).await.unwrap();
+    let old = world.current();
+    world.backend.prepare(&op_of("r.2"), &instance(&two)).await.unwrap();
+    let new = world.releases().into_iter().find(|name| *name != old).unwrap();
+    let store = world.path("store").to_str().unwrap().to_owned();
+    let folder = world.slot().file_name().unwrap().to_str().unwrap().to_owned();
+    let stamp =
+        |op: &str| super::definition::stamp(&world.backend.inner.settings, &op_of(op), &instance(&two), &two).unwrap();
+    let mut done = 0;
+    for (when, back) in [("DIE_BEFORE", false), ("DIE_AFTER", false), ("DIE_BEFORE", true), ("DIE_AFTER", true)] {
+        for number in 1.. {
+            let op = format!("k.{done}");
+            let stamp = stamp(&op);
+            let name = format!("d{op}");
+            let head = [store.as_str(), "scope", folder.as_str()];
+            let whole = [name.as_str(), &new, &stamp, "true", "true", "", "", "", "", "0", "", "5", "644"];
+            let forward: Vec<&str> = head.into_iter().chain(whole).collect();
+            done += 1;
+            let ended = if back {
+                world.backend.switch(&op_of(&op), &id, &instance(&two)).await.unwrap();
+                run_deadly(&programs, super::call::REVERT, &head, (when, number))
+            } else {
+                run_deadly(&programs, super::call::SWITCH, &forward, (when, number))
+            };
+            assert!([&old, &new].contains(&&world.current()), "{when} {number}");
+            let object = world.object().await;
+            let known = [instance(&one).revision, instance(&two).revision, Digest::new([0; 32])];
+            assert!(known.contains(&object.revision), "{when} {number}: {object:?}");
+            // Where nothing says that it is under way, what counts is what current leads to.
+            if object.revision != known[2] {
+                let wanted = if object.revision == known[0] { &old } else { &new };
+                assert_eq!(&world.current(), wanted, "{when} {number}");
+                assert!(object.drift.is_empty(), "{when} {number}: {object:?}");
+            }
+            // The next attempt, under another name, gets there; and back from there is the old one.
+            let next = format!("n.{done}");
+            world.backend.switch(&op_of(&next), &id, &instance(&two)).await.unwrap();
+            assert_eq!((world.current(), world.object().await.revision), (new.clone(), known[1]), "{when} {number}");
+            let ended_well = ended.is_some();
+            if !ended_well || back {
+                world.backend.revert(&op_of(&next), &id).await.unwrap();
+            }
+            // An attempt that was killed after it had gone back is the one that was gone back from.
+            world.backend.switch(&op_of(&format!("o.{done}")), &id, &instance(&one)).await.unwrap();
+            assert_eq!(world.current(), old, "{when} {number}");
+            if ended_well {
+                assert!(number > 5, "only {number} calls");
+                break;
+            }
+        }
+    }
+}
+
+/// A kill at any call of a program while a release is unpacked leaves nothing that counts as a release.
+#[tokio::test]
+async fn a_kill_anywhere_in_unpacking_leaves_a_whole_release_or_none() {
+    let world = World::new();
+    let programs = world.path("programs");
+    fs::create_dir(&programs).unwrap();
+    deadly_programs(&programs);
+    let spec = world.package("1", &[]);
+    world.deploy("r.1", &spec).await.unwrap();
+    let two = world.package("2", &[]);
+    let PackageSource::File(archive) = &two.source else { panic!("no file") };
+    let contents = crate::package::Archive::open(archive, &Limits::default()).unwrap();
+    let (lists, sha256) = (super::archive::Lists::of(&contents), contents.sha256.to_string());
+    let (name, files) = (super::archive::release(&contents), lists.files.to_string());
+    let store = world.path("store").to_str().unwrap().to_owned();
+    let folder = world.slot().file_name().unwrap().to_str().unwrap().to_owned();
+    let releases = world.install_path().join("releases");
+    for when in ["DIE_BEFORE", "DIE_AFTER"] {
+        for number in 1.. {
+            fs::copy(archive, releases.join(format!(".{sha256}.tar.gz"))).unwrap();
+            let values = [&store, "scope", &folder, &sha256, &name, &lists.sums, &lists.links, &files];
+            let ended = run_deadly(&programs, super::call::UNPACK, &values, (when, number));
+            let named = world.releases().into_iter().filter(|name| !name.starts_with('.')).count();
+            assert!(named <= 2, "{when} {number}: {:?}", world.releases());
+            world.deploy(&format!("r.{when}.{number}"), &two).await.unwrap();
+            assert!(world.object().await.drift.is_empty());
+            assert!(world.releases().iter().all(|name| !name.starts_with('.')), "{:?}", world.releases());
+            world.deploy(&format!("s.{when}.{number}"), &spec).await.unwrap();
+            // The next one begins without it.
+            for release in world.releases().into_iter().filter(|name| name.starts_with("app-2")) {
+                fs::remove_dir_all(releases.join(&release)).unwrap();
+                fs::remove_dir_all(world.slot().join("contents").join(&release)).unwrap();
+            }
+            if ended.is_some() {
+                assert!(number > 5, "only {number} calls");
+                break;
+            }
+        }
+    }
+}
+
+/// A server that answers each request, in turn, with one of these; its address.
+async fn server(answers: Vec<Vec<u8>>) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.5.200:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = [0; 2000];
+            let _ = stream.read(&mut read).await.unwrap();
+            let _ = stream.write_all(&answer).await;
+        }
+    });
+    address
+}
+
+fn answer(body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+}
+
+#[tokio::test]
+async fn an_archive_is_downloaded_once_checked_and_kept() {
+    let world = World::new();
+    let mut spec = world.package("1", &[]);
+    let PackageSource::File(path) = &spec.source else { panic!("no file") };
+    let content = fs::read(path).unwrap();
+    let mut cut = answer(&content);
+    cut.truncate(cut.len() - 7);
+    let redirect = b"HTTP/1.1 302 Found\r\nlocation: /app.tar.gz\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let url = server(vec![cut, answer(b"another"), redirect, answer(&content)]).await;
+    spec.source = PackageSource::Url(Text::plain(format!("{url}/app?token=x")));
+    let error = world.deploy("r.1", &spec).await.unwrap_err();
+    assert!(error.message.contains("broke off") && !error.message.contains("token"), "{}", error.message);
+    let error = world.deploy("r.1", &spec).await.unwrap_err();
+    assert!(error.message.contains("has the sha256"), "{}", error.message);
+    assert!(names(&world.path("cache")).is_empty());
+    assert!(!world.install_path().exists());
+    world.deploy("r.1", &spec).await.unwrap();
+    // The server answers no more: what is in the cache is taken.
+    world.deploy("r.2", &spec).await.unwrap();
+    assert_eq!(names(&world.path("cache")), [format!("{}.tar.gz", spec.sha256.unwrap())]);
+}

@@ -1,18 +1,40 @@
 //! The unit that runs the entry point of a package.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::super::host::Slot;
 use crate::backend::BackendError;
-use crate::model::{Address, Digest, PackageSpec, RestartMode, Text};
+use crate::backend::host::Slot;
+use crate::backend::systemd::units::{self, Body, Origin};
+use crate::model::{
+    Address, Digest, Exec, Instance, PackageSpec, ProjectName, RestartMode, Text, UnitDefinition, UnitScope,
+    UnitSource, UnitSpec,
+};
 use crate::package::Manifest;
 
 /// A unit, and the environment that only the manager reads.
 pub(super) struct Unit {
-    pub(super) text: String,
-    pub(super) env: String,
+    pub(super) name: String,
+    pub(super) text: Text,
+    pub(super) env: Text,
+}
+
+/// What a unit is written for.
+pub(super) struct Runs<'a> {
+    pub(super) project: &'a ProjectName,
+    pub(super) scope: &'a str,
+    pub(super) slot: &'a Slot,
+    pub(super) address: &'a Address,
+    pub(super) instance: &'a Instance,
+    pub(super) spec: &'a PackageSpec,
+    pub(super) manifest: &'a Manifest,
+    pub(super) env: &'a BTreeMap<String, Text>,
+    /// The folder of the slot on the host, where the environment is.
+    pub(super) folder: &'a str,
+    /// The folder of the release.
+    pub(super) release: &'a str,
+    pub(super) entry_point: &'a str,
+    pub(super) manager: UnitScope,
 }
 
 /// The name of the unit of a slot: of the install path for people, and of its digest to tell two apart.
@@ -24,129 +46,99 @@ pub(super) fn name(scope: &str, slot: &Slot) -> String {
     format!("orch-{last}-{}.service", &digest[..8])
 }
 
-/// Writes the unit of a release's entry point. `owner` is the scope and the slot's folder. The host adds
-/// where its environment is and what wants it, which depend on whose manager has it.
-pub(super) fn render(
-    address: &Address,
-    owner: (&str, &str),
-    spec: &PackageSpec,
-    manifest: &Manifest,
-    folder: &str,
-    entry_point: &str,
-    env: &BTreeMap<String, Text>,
-) -> Result<Unit, BackendError> {
-    let mut text = String::new();
-    let (scope, slot) = owner;
+/// The line by which a unit is known to be a slot's.
+fn mark(scope: &str, slot: &Slot) -> String {
+    format!("# orch {scope} {}\n", slot.folder())
+}
+
+/// Writes the unit of a release's entry point.
+pub(super) fn render(runs: &Runs<'_>) -> Result<Unit, BackendError> {
+    let Runs { spec, manifest, .. } = runs;
+    check(runs.env)?;
+    let mut command = vec![Text::plain(format!("{}/{}", runs.release, runs.entry_point))];
+    command.extend(manifest.args.iter().map(|arg| Text::plain(arg.as_str())));
+    command.extend(spec.args.iter().cloned());
     let restart = &spec.restart;
-    let _ = writeln!(text, "# orch {scope} {slot}");
-    let _ = writeln!(text, "# Written by orch; what is changed here is drift, and goes with the next apply.");
-    let _ = writeln!(text, "[Unit]\nDescription={address}: {} {}", manifest.name, manifest.version);
-    let _ = writeln!(text, "After=network-online.target\nWants=network-online.target");
-    // Longer than all restarts in a row can take, so that so many of them are a crash loop.
-    let interval = restart.delay.max(Duration::from_millis(100)) * (restart.max_restarts + 1) + restart.reset_after;
-    let _ = writeln!(text, "StartLimitIntervalSec={}", seconds(interval));
-    let _ = writeln!(text, "StartLimitBurst={}", restart.max_restarts.saturating_add(1));
-    let _ = writeln!(text, "\n[Service]\nType=exec\nWorkingDirectory={}", path(folder)?);
-    let mut command = quoted(&format!("{folder}/{entry_point}"), false);
-    let args = manifest.args.iter().map(String::as_str).chain(spec.args.iter().map(Text::reveal));
-    args.for_each(|arg| command.push_str(&format!(" {}", quoted(arg, true))));
-    let _ = writeln!(text, "ExecStart={command}");
-    if let Some(user) = &spec.user {
-        let _ = writeln!(text, "User={}", path(user)?);
-    }
-    let mode = match restart.mode {
+    let restart_mode = match restart.mode {
         RestartMode::Always => "always",
         RestartMode::OnFailure => "on-failure",
         RestartMode::Never => "no",
     };
-    let _ = writeln!(text, "Restart={mode}\nRestartSec={}", seconds(restart.delay));
-    let _ = writeln!(text, "KillSignal={}\nTimeoutStopSec={}", spec.stop_signal, seconds(spec.stop_timeout));
-    Ok(Unit { text, env: environment(env)? })
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{}ms", duration.as_millis())
-}
-
-/// A value of a setting that takes specifiers but no quotes.
-fn path(text: &str) -> Result<String, BackendError> {
-    if text.chars().any(char::is_control) || text.trim() != text {
-        return Err(BackendError::new(format!("cannot write a unit: {text:?} cannot stand in one")));
-    }
-    Ok(text.replace('%', "%%"))
-}
-
-/// A word of a command line, byte for byte; only in an argument a `$` means something.
-fn quoted(word: &str, argument: bool) -> String {
-    let mut quoted = String::from("\"");
-    for letter in word.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            '%' => quoted.push_str("%%"),
-            '$' if argument => quoted.push_str("$$"),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            control if control.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(control))),
-            other => quoted.push(other),
+    let network = || vec!["network-online.target".to_owned()];
+    let definition = UnitDefinition {
+        description: Some(format!("{}: {} {}", runs.address, manifest.name, manifest.version).replace('%', "%%")),
+        user: spec.user.clone(),
+        working_dir: Some(runs.release.replace('%', "%%")),
+        restart: restart_mode.to_owned(),
+        restart_delay: Some(restart.delay),
+        after: network(),
+        wants: network(),
+        options: BTreeMap::from([("KillSignal".to_owned(), vec![Text::plain(spec.stop_signal.to_string())])]),
+        ..UnitDefinition::new(Exec::Args(command))
+    };
+    let name = name(runs.scope, runs.slot);
+    let source = UnitSource::Written(Box::new(definition));
+    let unit = UnitSpec {
+        scope: runs.manager,
+        env: runs.env.clone(),
+        stop_timeout: spec.stop_timeout,
+        ..UnitSpec::new(spec.place.clone(), name.clone(), source)
+    };
+    // Longer than so many restarts can take, so that they are seen as a loop.
+    let interval = restart.delay.max(Duration::from_millis(100)) * restart.max_restarts.saturating_add(1);
+    let unit_settings = [
+        ("StartLimitIntervalSec", (interval + restart.reset_after).as_secs().max(1).to_string()),
+        ("StartLimitBurst", restart.max_restarts.saturating_add(1).to_string()),
+    ];
+    let origin = Origin {
+        project: runs.project,
+        address: runs.address,
+        kind: runs.instance.service.kind,
+        folder: runs.folder,
+        unit_settings: &unit_settings,
+    };
+    let (mut text, mut env) = (None, Text::plain(""));
+    for piece in units::render(&unit, &origin)?.pieces {
+        match piece.body {
+            Body::Text(content) if piece.path.ends_with(&format!("/{name}")) => text = Some(content),
+            Body::Text(content) => env = content,
+            Body::Copy { .. } | Body::Link(_) => {}
         }
     }
-    quoted.push('"');
-    quoted
+    let text = text.ok_or_else(|| BackendError::new(format!("{name} was rendered without its unit file")))?;
+    let marked = format!("{}{}", mark(runs.scope, runs.slot), text.reveal());
+    let text = if text.is_sensitive() { Text::sensitive(marked) } else { Text::plain(marked) };
+    Ok(Unit { name, text, env })
 }
 
-/// An environment file. What the manager would leave out without a word is refused.
-fn environment(env: &BTreeMap<String, Text>) -> Result<String, BackendError> {
-    let mut text = String::new();
-    for (name, value) in env {
-        let good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !good {
-            return Err(BackendError::new(format!(
-                "cannot give a unit the variable `{name}`: systemd takes no such name"
-            ))
-            .with_hint("use letters, digits and `_`"));
-        }
-        if value.reveal().chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-            return Err(BackendError::new(format!(
-                "cannot give a unit the variable `{name}`: systemd takes no control characters but tab and newline"
-            ))
-            .with_hint("give the value in a file, or encode it"));
-        }
-        let mut quoted = String::new();
-        for letter in value.reveal().chars() {
-            if "\"\\`$".contains(letter) {
-                quoted.push('\\');
-            }
-            quoted.push(letter);
-        }
-        let _ = writeln!(text, "{name}=\"{quoted}\"");
+/// Refuses what the manager would leave out without a word.
+fn check(env: &BTreeMap<String, Text>) -> Result<(), BackendError> {
+    let bad = |value: &Text| value.reveal().chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+    match env.iter().find(|(_, value)| bad(value)) {
+        Some((name, _)) => Err(BackendError::new(format!(
+            "cannot give a unit the variable `{name}`: systemd takes no control characters but tab and newline"
+        ))
+        .with_hint("give the value in a file, or encode it")),
+        None => Ok(()),
     }
-    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::BackendKind;
 
     #[test]
-    fn words_and_values_are_quoted_so_that_systemd_reads_them_byte_for_byte() {
-        assert_eq!(quoted("a b\"c\\$HOME %i\n'", true), r#""a b\"c\\$$HOME %%i\n'""#);
-        assert_eq!(quoted("/opt/$x/%y", false), r#""/opt/$x/%%y""#);
-        let env = BTreeMap::from([("A".to_owned(), Text::plain("x\ny\"$(id)`\\"))]);
-        assert_eq!(environment(&env).unwrap(), "A=\"x\ny\\\"\\$(id)\\`\\\\\"\n");
-        for (name, value) in [("A-B", "x"), ("1A", "x"), ("A", "\u{1}")] {
-            assert!(environment(&BTreeMap::from([(name.to_owned(), Text::plain(value))])).is_err());
-        }
+    fn a_value_that_systemd_would_leave_out_is_refused() {
+        let env = |value: &str| BTreeMap::from([("A".to_owned(), Text::plain(value))]);
+        assert!(check(&env("a\n\tb ü")).is_ok());
+        assert!(check(&env("a\u{1}")).is_err());
     }
 
     #[test]
     fn a_unit_is_named_after_its_path_and_told_apart_by_scope() {
-        let slot = |name: &str| Slot {
-            host: "web1".to_owned(),
-            backend: crate::model::BackendKind::Package,
-            name: name.to_owned(),
-        };
-        assert_ne!(name("a", &slot("/opt/my app")), name("b", &slot("/opt/my app")));
-        assert!(name("a", &slot("/opt/my app")).starts_with("orch-my_app-"));
+        let slot = Slot { host: "web1".into(), backend: BackendKind::Package, name: "/opt/my app".into() };
+        assert_ne!(name("a", &slot), name("b", &slot));
+        assert!(name("a", &slot).starts_with("orch-my_app-"));
     }
 }

@@ -1,4 +1,5 @@
 //! Services on other machines.
 
+mod package;
 mod shell;
 mod smoke;

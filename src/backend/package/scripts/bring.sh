@@ -41,11 +41,20 @@ put_unit() {
         printf '%s is not orch'\''s\n' "$dest" >&2
         return 1
     fi
+    user=$(id -un)
+    if [ "$(id -u)" != 0 ] && [ ! -e "/var/lib/systemd/linger/$user" ]; then
+        # What a user runs would end with the login.
+        loginctl enable-linger >/dev/null 2>&1 || sudo -n loginctl enable-linger "$user" >/dev/null 2>&1 || {
+            printf 'the units of %s would end with the login: run loginctl enable-linger\n' "$user" >&2
+            return 1
+        }
+    fi
     mkdir -p "$unit_dir"
-    (umask 077 && cat "$def/unit.env" >"$slot/unit.env.new" && mv -f "$slot/unit.env.new" "$slot/unit.env") || return 1
+    (umask 077 && cat "$def/unit.env" >"$slot/env.new" && mv -f "$slot/env.new" "$slot/env") || return 1
     if ! cmp -s "$def/unit" "$dest"; then
-        cat "$def/unit" >"$dest.orch-new" && chmod 644 "$dest.orch-new" && durable "$dest.orch-new" &&
-            mv -f "$dest.orch-new" "$dest" || return 1
+        # One that holds what may be secret is the manager's alone to read.
+        (umask 077 && cat "$def/unit" >"$dest.orch-new") && chmod "$(cat "$def/unit.mode")" "$dest.orch-new" &&
+            durable "$dest.orch-new" && mv -f "$dest.orch-new" "$dest" || return 1
         manager daemon-reload || return 1
     elif [ "$(manager show -p NeedDaemonReload --value "$unit")" = yes ]; then
         manager daemon-reload || return 1
@@ -58,7 +67,7 @@ put_unit() {
 
 remove_unit() {
     manager disable --quiet --now "$unit" || return 1
-    rm -f "$dest" "$dest.orch-new" "$slot/unit.env" && manager daemon-reload
+    rm -f "$dest" "$dest.orch-new" "$slot/env" && manager daemon-reload
     manager reset-failed "$unit" 2>/dev/null || :
 }
 

@@ -38,7 +38,7 @@ scope_folder() {
                 printf 'unit.missing the unit %s is gone\n' "$dest"
             elif ! cmp -s "$slot/defs/${now:-$pending}/unit" "$dest"; then
                 printf 'unit.config the unit %s was changed\n' "$dest"
-            elif ! cmp -s "$slot/defs/${now:-$pending}/unit.env" "$slot/unit.env"; then
+            elif ! cmp -s "$slot/defs/${now:-$pending}/unit.env" "$slot/env"; then
                 printf 'unit.config the environment of the unit %s was changed\n' "$unit"
             fi
             drop_ins=$(manager show -p DropInPaths "$unit" 2>/dev/null)

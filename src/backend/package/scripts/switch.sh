@@ -1,6 +1,6 @@
 # Values: store, scope, folder, name of the definition, release, stamp, commands before, commands after, environment,
 # name of the unit ('' where nothing is run), unit, its environment, seconds to be confirmed in (0 for no
-# confirmation), the script that goes back by itself, how many releases stay.
+# confirmation), the script that goes back by itself, how many releases stay, mode of the unit.
 open_slot "$1" "$2" "$3"
 lock_slot
 is_ours || die 21 "it is no longer orch's"
@@ -15,10 +15,8 @@ write() (
     [ -n "$7" ] || : >"$new/pre"
     [ -n "$8" ] || : >"$new/post"
     if [ -n "${10}" ]; then
-        target=multi-user.target
-        [ "$(id -u)" = 0 ] || target=default.target
-        printf '%s\n[Service]\nEnvironmentFile=%s/unit.env\n\n[Install]\nWantedBy=%s\n' "${11}" "$slot" "$target" >"$new/unit" &&
-             printf '%s' "${12}" >"$new/unit.env" && put "${10}" "$slot/unit" || return 1
+        printf '%s' "${11}" >"$new/unit" && printf '%s\n' "${16}" >"$new/unit.mode" &&
+            printf '%s' "${12}" >"$new/unit.env" && put "${10}" "$slot/unit" || return 1
     fi
     durable "$new"
     # The same attempt began before: its definition is the same, but may be of another release folder.

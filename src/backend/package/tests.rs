@@ -503,7 +503,16 @@ fn run_deadly(programs: &Path, parts: &[&str], values: &[&str], die: (&str, usiz
 
 /// A kill at any call of a program leaves the old release or the new one, and the next attempt gets there.
 #[tokio::test]
-async fn a_kill_anywhere_in_a_switch_or_on_the_way_back_leaves_one_of_the_two() {
+async fn a_kill_anywhere_in_a_switch_leaves_one_of_the_two() {
+    kill_everywhere(false).await;
+}
+
+#[tokio::test]
+async fn a_kill_anywhere_on_the_way_back_leaves_one_of_the_two() {
+    kill_everywhere(true).await;
+}
+
+async fn kill_everywhere(back: bool) {
     let world = World::new();
     let programs = world.path("programs");
     fs::create_dir(&programs).unwrap();
@@ -515,49 +524,39 @@ async fn a_kill_anywhere_in_a_switch_or_on_the_way_back_leaves_one_of_the_two() 
     let new = world.releases().into_iter().find(|name| *name != old).unwrap();
     let store = world.path("store").to_str().unwrap().to_owned();
     let folder = world.slot().file_name().unwrap().to_str().unwrap().to_owned();
-    let stamp =
-        |op: &str| super::definition::stamp(&world.backend.inner.settings, &op_of(op), &instance(&two), &two).unwrap();
-    let mut done = 0;
-    for (when, back) in [("DIE_BEFORE", false), ("DIE_AFTER", false), ("DIE_BEFORE", true), ("DIE_AFTER", true)] {
-        for number in 1.. {
-            let op = format!("k.{done}");
-            let stamp = stamp(&op);
-            let name = format!("d{op}");
-            let head = [store.as_str(), "scope", folder.as_str()];
-            let whole = [name.as_str(), &new, &stamp, "true", "true", "", "", "", "", "0", "", "5", "644"];
-            let forward: Vec<&str> = head.into_iter().chain(whole).collect();
-            done += 1;
-            let ended = if back {
-                world.backend.switch(&op_of(&op), &id, &instance(&two)).await.unwrap();
-                run_deadly(&programs, super::call::REVERT, &head, (when, number))
-            } else {
-                run_deadly(&programs, super::call::SWITCH, &forward, (when, number))
-            };
-            assert!([&old, &new].contains(&&world.current()), "{when} {number}");
-            let object = world.object().await;
-            let known = [instance(&one).revision, instance(&two).revision, Digest::new([0; 32])];
-            assert!(known.contains(&object.revision), "{when} {number}: {object:?}");
-            // Where nothing says that it is under way, what counts is what current leads to.
-            if object.revision != known[2] {
-                let wanted = if object.revision == known[0] { &old } else { &new };
-                assert_eq!(&world.current(), wanted, "{when} {number}");
-                assert!(object.drift.is_empty(), "{when} {number}: {object:?}");
-            }
-            // The next attempt, under another name, gets there; and back from there is the old one.
-            let next = format!("n.{done}");
-            world.backend.switch(&op_of(&next), &id, &instance(&two)).await.unwrap();
-            assert_eq!((world.current(), world.object().await.revision), (new.clone(), known[1]), "{when} {number}");
-            let ended_well = ended.is_some();
-            if !ended_well || back {
-                world.backend.revert(&op_of(&next), &id).await.unwrap();
-            }
-            // An attempt that was killed after it had gone back is the one that was gone back from.
-            world.backend.switch(&op_of(&format!("o.{done}")), &id, &instance(&one)).await.unwrap();
-            assert_eq!(world.current(), old, "{when} {number}");
-            if ended_well {
-                assert!(number > 5, "only {number} calls");
-                break;
-            }
+    let head = [store.as_str(), "scope", folder.as_str()];
+    for number in 1.. {
+        // Between two calls there is nothing but what the shell does itself.
+        let when = if number % 2 == 0 { "DIE_BEFORE" } else { "DIE_AFTER" };
+        let (op, name) = (format!("k.{number}"), format!("dk.{number}"));
+        let ended = if back {
+            world.backend.switch(&op_of(&op), &id, &instance(&two)).await.unwrap();
+            run_deadly(&programs, super::call::REVERT, &head, (when, number))
+        } else {
+            let settings = &world.backend.inner.settings;
+            let stamp = super::definition::stamp(settings, &op_of(&op), &instance(&two), &two).unwrap();
+            let values = [name.as_str(), &new, &stamp, "true", "true", "", "", "", "", "0", "", "5", "644"];
+            let values: Vec<&str> = head.into_iter().chain(values).collect();
+            run_deadly(&programs, super::call::SWITCH, &values, (when, number))
+        };
+        let current = world.current();
+        assert!([&old, &new].contains(&&current), "{when} {number}");
+        let object = world.object().await;
+        // Where nothing says that it is under way, what counts is what current leads to.
+        match object.revision {
+            revision if revision == instance(&one).revision => assert_eq!(current, old, "{when} {number}"),
+            revision if revision == instance(&two).revision => assert_eq!(current, new, "{when} {number}"),
+            revision => assert_eq!(revision, Digest::new([0; 32]), "{when} {number}"),
+        }
+        assert!(object.revision == Digest::new([0; 32]) || object.drift.is_empty(), "{when} {number}: {object:?}");
+        // The next attempts, under other names, get there, and back.
+        for (op, spec, release) in [("n", &two, &new), ("o", &one, &old)] {
+            world.backend.switch(&op_of(&format!("{op}.{number}")), &id, &instance(spec)).await.unwrap();
+            assert_eq!((world.current(), world.object().await.revision), (release.clone(), instance(spec).revision));
+        }
+        if ended.is_some() {
+            assert!(number > 20, "only {number} calls");
+            break;
         }
     }
 }
@@ -579,26 +578,25 @@ async fn a_kill_anywhere_in_unpacking_leaves_a_whole_release_or_none() {
     let store = world.path("store").to_str().unwrap().to_owned();
     let folder = world.slot().file_name().unwrap().to_str().unwrap().to_owned();
     let releases = world.install_path().join("releases");
-    for when in ["DIE_BEFORE", "DIE_AFTER"] {
-        for number in 1.. {
-            fs::copy(archive, releases.join(format!(".{sha256}.tar.gz"))).unwrap();
-            let values = [&store, "scope", &folder, &sha256, &name, &lists.sums, &lists.links, &files];
-            let ended = run_deadly(&programs, super::call::UNPACK, &values, (when, number));
-            let named = world.releases().into_iter().filter(|name| !name.starts_with('.')).count();
-            assert!(named <= 2, "{when} {number}: {:?}", world.releases());
-            world.deploy(&format!("r.{when}.{number}"), &two).await.unwrap();
-            assert!(world.object().await.drift.is_empty());
-            assert!(world.releases().iter().all(|name| !name.starts_with('.')), "{:?}", world.releases());
-            world.deploy(&format!("s.{when}.{number}"), &spec).await.unwrap();
-            // The next one begins without it.
-            for release in world.releases().into_iter().filter(|name| name.starts_with("app-2")) {
-                fs::remove_dir_all(releases.join(&release)).unwrap();
-                fs::remove_dir_all(world.slot().join("contents").join(&release)).unwrap();
-            }
-            if ended.is_some() {
-                assert!(number > 5, "only {number} calls");
-                break;
-            }
+    for number in 1.. {
+        let when = if number % 2 == 0 { "DIE_BEFORE" } else { "DIE_AFTER" };
+        fs::copy(archive, releases.join(format!(".{sha256}.tar.gz"))).unwrap();
+        let values = [&store, "scope", &folder, &sha256, &name, &lists.sums, &lists.links, &files];
+        let ended = run_deadly(&programs, super::call::UNPACK, &values, (when, number));
+        let named = world.releases().into_iter().filter(|name| !name.starts_with('.')).count();
+        assert!(named <= 2, "{when} {number}: {:?}", world.releases());
+        world.deploy(&format!("r.{when}.{number}"), &two).await.unwrap();
+        assert!(world.object().await.drift.is_empty());
+        assert!(world.releases().iter().all(|name| !name.starts_with('.')), "{:?}", world.releases());
+        world.deploy(&format!("s.{when}.{number}"), &spec).await.unwrap();
+        // The next one begins without it.
+        for release in world.releases().into_iter().filter(|name| name.starts_with("app-2")) {
+            fs::remove_dir_all(releases.join(&release)).unwrap();
+            fs::remove_dir_all(world.slot().join("contents").join(&release)).unwrap();
+        }
+        if ended.is_some() {
+            assert!(number > 5, "only {number} calls");
+            break;
         }
     }
 }

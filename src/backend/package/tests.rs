@@ -159,6 +159,19 @@ async fn a_release_is_deployed_switched_and_gone_back_from() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_never_switched_has_nothing_to_go_back_from() {
+    let world = World::new();
+    let specs = ["1", "2", "3"].map(|version| world.package(version, &[]));
+    world.deploy("r.1", &specs[0]).await.unwrap();
+    let id = world.deploy("r.2", &specs[1]).await.unwrap();
+    let second = world.current();
+    // The host was lost after this, and came back for the way back.
+    world.backend.prepare(&op_of("r.3"), &instance(&specs[2])).await.unwrap();
+    world.backend.revert(&op_of("r.3"), &id).await.unwrap();
+    assert_eq!((world.current(), world.object().await.op_id.as_str()), (second, "r.2"));
+}
+
+#[tokio::test]
 async fn what_is_there_already_is_not_unpacked_again() {
     let world = World::new();
     let spec = world.package("1", &[]);

@@ -316,3 +316,70 @@ async fn a_host_without_systemd_runs_no_entry_point_and_says_so() {
     deployment.deploy("r.2", &spec).await.unwrap();
     assert_eq!(deployment.object().await.state, ObjectState::Running);
 }
+
+#[tokio::test]
+async fn a_host_that_loses_its_connection_or_reboots_gets_there() {
+    let host = Fleet::own();
+    let deployment = Deployment::new(&host, "root");
+    let (one, mut two) = (deployment.package("1", SERVICE, &[]), deployment.package("2", SERVICE, &[]));
+    let id = deployment.deploy("r.1", &one).await.unwrap();
+    deployment.once(ObjectState::Running).await;
+    // The server's process of this very connection ends in the middle of the switch.
+    two.pre_install = vec![Text::plain("kill -9 $(ps -o ppid= -p $PPID)")];
+    deployment.backend.prepare(&op_of("r.2"), &instance(&two)).await.unwrap();
+    let error = deployment.backend.switch(&op_of("r.2"), &id, &instance(&two)).await.unwrap_err();
+    assert!(error.message.contains("lost the connection"), "{error}");
+    // What the script began, it ends.
+    while deployment.object().await.revision != instance(&two).revision {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let before = deployment.once(ObjectState::Running).await;
+    assert_eq!(before.op_id.as_str(), "r.2");
+    // The same attempt again finds it done.
+    deployment.backend.switch(&op_of("r.2"), &id, &instance(&two)).await.unwrap();
+
+    host.reboot();
+    let after = deployment.once(ObjectState::Running).await;
+    assert_eq!((after.op_id.as_str(), after.revision), ("r.2", instance(&two).revision));
+    assert_ne!(after.incarnation, before.incarnation);
+    assert!(after.drift.is_empty(), "{after:?}");
+
+    // What was stopped stays so.
+    deployment.backend.stop(&op_of("r.3"), &id).await.unwrap();
+    host.reboot();
+    assert_eq!(deployment.object().await.state, ObjectState::Stopped);
+
+    // Cut off, it is named, and hides nothing else.
+    host.cut_off();
+    let listing = deployment.backend.list().await.unwrap();
+    assert!(listing.objects.is_empty() && listing.unreachable.contains_key("h"), "{listing:?}");
+    assert!(deployment.backend.revert(&op_of("r.4"), &id).await.is_err());
+    host.bring_back();
+    deployment.backend.revert(&op_of("r.4"), &id).await.unwrap();
+    assert_eq!(deployment.once(ObjectState::Running).await.revision, instance(&one).revision);
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_told_in_time_goes_back_with_its_unit() {
+    let deployment = Deployment::new(Fleet::get().host(4), "deploy");
+    let (one, two) = (deployment.package("1", SERVICE, &[]), deployment.package("2", SERVICE, &[]));
+    let id = deployment.deploy("r.1", &one).await.unwrap();
+    let mut op = op_of("r.2");
+    op.confirm = Some(Duration::from_secs(2));
+    deployment.backend.prepare(&op, &instance(&two)).await.unwrap();
+    deployment.backend.switch(&op, &id, &instance(&two)).await.unwrap();
+    assert_eq!(deployment.object().await.revision, instance(&two).revision);
+    while deployment.object().await.revision != instance(&one).revision {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let back = deployment.once(ObjectState::Running).await;
+    assert_eq!(back.op_id.as_str(), "r.1");
+    assert!(back.drift.is_empty(), "{back:?}");
+    assert!(deployment.backend.confirm(&op, &id).await.unwrap_err().message.contains("gone back by itself"));
+
+    op.op_id = OpId::new("r.3");
+    op.confirm = Some(Duration::from_secs(600));
+    deployment.backend.switch(&op, &id, &instance(&two)).await.unwrap();
+    deployment.backend.confirm(&op, &id).await.unwrap();
+    assert_eq!(deployment.once(ObjectState::Running).await.op_id.as_str(), "r.3");
+}

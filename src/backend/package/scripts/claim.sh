@@ -25,6 +25,9 @@ else
 fi
 put "$ip" "$slot/path" && mkdir -p "$releases" "$slot/contents" "$slot/defs" || die 24 "cannot write into it"
 
+# A deployment begins: what would be gone back to from the last one is not what this one goes back to.
+[ -e "$slot/pending" ] || rm -f "$slot/previous"
+
 archive=$releases/.$6.tar.gz
 for leftover in "$releases"/.*.partial "$releases"/.*.gone "$releases"/.*.tar.gz* "$slot"/contents/.*.partial "$slot"/defs/.*.new; do
     [ "$leftover" = "$archive" ] || rm -rf "$leftover"

@@ -94,6 +94,12 @@ impl ContentDigest {
     }
 }
 
+impl From<Digest> for ContentDigest {
+    fn from(digest: Digest) -> Self {
+        Self(digest.0)
+    }
+}
+
 impl fmt::Debug for ContentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ContentDigest(..)")

@@ -1,5 +1,6 @@
 //! Reads a package as a stream: every entry, every byte, once, within limits.
 
+use std::collections::btree_map as map;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -246,10 +247,9 @@ impl<'a> Reader<'a> {
                 }
             }
             let entry = Entry { path: path.clone(), kind, mode: header.mode, size: header.size, sha256 };
-            if self.tree.contains_key(&path) {
-                self.problems.push(Some(&path), Fault::Twice);
-            } else {
-                self.tree.insert(path, entry);
+            match self.tree.entry(path) {
+                map::Entry::Occupied(there) => self.problems.push(Some(there.key()), Fault::Twice),
+                map::Entry::Vacant(place) => drop(place.insert(entry)),
             }
         }
         Ok(())

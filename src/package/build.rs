@@ -24,7 +24,7 @@ use super::source;
 use crate::model::Digest;
 use crate::sys;
 
-/// How hard to compress. See docs/packages.md for what other levels give.
+/// How hard to compress: a slow link gains from every byte, and a package is built once.
 const LEVEL: u32 = 6;
 
 /// The operating system in the gzip header: unknown, so that it does not tell where a package was made.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::manifest::Manifest;
 use crate::model::Digest;
@@ -46,12 +46,18 @@ pub struct Entry {
     #[serde(flatten)]
     pub kind: EntryKind,
     /// The permissions, at most `0o777`; they mean nothing for a link.
+    #[serde(serialize_with = "octal")]
     pub mode: u32,
     /// The size in bytes of a file; 0 for everything else.
     pub size: u64,
     /// The digest of a file's content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
+}
+
+/// Permissions as everybody writes them.
+fn octal<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{mode:04o}"))
 }
 
 /// What an entry is.

@@ -47,6 +47,10 @@ impl Header {
         let size = octal(&block[124..136]).ok_or(Fault::Tar("is damaged: the size of an entry is no number"))?;
         let mode = octal(&block[100..108]).and_then(|mode| u32::try_from(mode & 0o7777).ok());
         let mode = mode.ok_or(Fault::Tar("is damaged: the mode of an entry is no number"))?;
+        // Owners, times and device numbers are not used, but a program may stop where they are no numbers.
+        if [108..116, 116..124, 136..148, 329..337, 337..345].into_iter().any(|field| !is_number(&block[field])) {
+            return Err(Fault::Tar("is damaged: a field of a header is no number"));
+        }
         Ok(Self { name, link: text(&block[157..257]), mode, size, flag: block[156] })
     }
 }
@@ -54,6 +58,11 @@ impl Header {
 /// The text of a field, which ends at the first NUL.
 fn text(field: &[u8]) -> Vec<u8> {
     field.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
+}
+
+/// Whether a field is a number of any form: octal, nothing, or binary as its first bit says.
+fn is_number(field: &[u8]) -> bool {
+    octal(field).is_some() || field.iter().all(|byte| *byte == 0) || matches!(field[0], 0x80 | 0xff)
 }
 
 /// An octal number with spaces before it, and spaces or NULs behind it.

@@ -47,8 +47,8 @@ const MOST_VERSION: usize = 64;
 /// The longest path of an entry point or checksum. Those of the archive have a limit of their own.
 const MOST_PATH: usize = 4096;
 
-/// How deep a manifest is: a map of lists or maps of texts.
-const MOST_DEPTH: usize = 2;
+/// How deep a manifest is read. It is a map of lists or maps of texts; a little more is told better.
+const MOST_DEPTH: usize = 4;
 
 /// Reads a manifest; the error is everything that is wrong with it.
 pub(super) fn read(text: &[u8]) -> Result<Manifest, Vec<Fault>> {

@@ -18,6 +18,9 @@ mod pax;
 mod problem;
 mod source;
 
+#[cfg(test)]
+mod tests;
+
 pub use archive::Archive;
 pub use build::{Built, build};
 pub use entry::{Contents, Entry, EntryKind, Script};

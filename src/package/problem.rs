@@ -58,6 +58,33 @@ impl PackageError {
         move |source| Self::Io { doing, path, source }
     }
 
+    /// A package that is refused for one reason.
+    #[must_use]
+    pub fn refused(path: impl Into<PathBuf>, fault: Fault) -> Self {
+        let mut problems = Problems::default();
+        problems.push(None, fault);
+        Self::Refused { path: path.into(), problems }
+    }
+
+    /// The same refusal with one more reason.
+    #[must_use]
+    pub fn and(mut self, fault: Fault) -> Self {
+        if let Self::Refused { problems, .. } | Self::Unpackable { problems, .. } = &mut self {
+            problems.push(None, fault);
+        }
+        self
+    }
+
+    /// What happened, without the problems.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Io { .. } | Self::OutputInside { .. } => self.to_string(),
+            Self::Refused { path, .. } => format!("the package {} is refused", path.display()),
+            Self::Unpackable { path, .. } => format!("no package can be made of {}", path.display()),
+        }
+    }
+
     /// Everything that is wrong with the package; none when it could not be read at all.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
@@ -79,17 +106,16 @@ impl PackageError {
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let special = self.problems().iter().find_map(|problem| problem.fault.hint());
+        // Advice that does not fit all that is wrong would mislead.
+        let mut hints = self.problems().iter().map(|problem| problem.fault.hint());
+        let special = hints.next().flatten().filter(|first| hints.all(|hint| hint == Some(first)));
         match (self, special) {
             (Self::Io { .. }, _) => None,
             (Self::OutputInside { .. }, _) => {
                 Some("give `--output` with a place outside, or it would be a part of the next package".to_owned())
             }
             (_, Some(hint)) => Some(hint.to_owned()),
-            (Self::Refused { path, .. }, None) => Some(format!(
-                "`orch package verify {}` names every problem; `orch package build` makes packages without any",
-                path.display()
-            )),
+            (Self::Refused { .. }, None) => Some("`orch package build` makes packages without any of this".to_owned()),
             (Self::Unpackable { .. }, None) => Some("mend what is named, and build again".to_owned()),
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn read(folder: &Path, limits: &Limits, problems: &mut Problems) -> R
     let mut tree = Tree::new();
     let mut todo = vec![String::new()];
     while let Some(below) = todo.pop() {
-        let here = folder.join(&below);
+        let here = if below.is_empty() { folder.to_owned() } else { folder.join(&below) };
         for item in std::fs::read_dir(&here).map_err(PackageError::io("read", &here))? {
             let item = item.map_err(PackageError::io("read", &here))?;
             let name = item.file_name();

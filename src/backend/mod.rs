@@ -9,6 +9,7 @@ pub mod fake;
 pub mod host;
 pub mod package;
 pub mod process;
+pub mod ssh;
 pub mod systemd;
 
 mod inside;

@@ -3,3 +3,4 @@
 mod package;
 mod shell;
 mod smoke;
+mod systemd;

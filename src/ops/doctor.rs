@@ -127,7 +127,10 @@ fn root(machine: &Machine, facts: &Facts) -> HostCheck {
         Root::No(why) => ill(
             "root",
             Level::Error,
-            format!("sudo -n is refused: {}", why.as_deref().filter(|why| !why.is_empty()).unwrap_or("no reason given")),
+            format!(
+                "sudo -n is refused: {}",
+                why.as_deref().filter(|why| !why.is_empty()).unwrap_or("no reason given")
+            ),
             format!(
                 "add `{} ALL=(ALL) NOPASSWD: ALL` to a file in /etc/sudoers.d there, or say `sudo: false` on the host",
                 facts.user

@@ -12,8 +12,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use change::{AdoptArgs, ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
 pub use look::{
-    CompletionsArgs, DoctorArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs,
-    StatusArgs, UnlockArgs, ValidateArgs,
+    CompletionsArgs, DoctorArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind,
+    ShowArgs, StatusArgs, UnlockArgs, ValidateArgs,
 };
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
 pub use state::{StateArgs, StateCommand};

@@ -321,7 +321,10 @@ async fn a_script_that_may_have_begun_is_never_sent_twice_when_ssh_is_killed() {
     };
     let (ran, ()) = tokio::join!(shell.run(Rights::Root, &script), kill);
     let error = ran.unwrap_err();
-    assert!(error.message.contains("lost the connection to") && error.message.contains("while a script ran"), "{error}");
+    assert!(
+        error.message.contains("lost the connection to") && error.message.contains("while a script ran"),
+        "{error}"
+    );
     // The next one goes over a new connection, and the lost one goes on without anyone to listen.
     wait_for(&shell, &format!("[ \"$(cat {file})\" = x ] && touch {file}.go")).await;
     wait_for(&shell, &format!("[ \"$(cat {file} | tr -d '\\n')\" = xy ]")).await;

@@ -1,4 +1,6 @@
 //! Services on other machines.
 
+mod package;
 mod shell;
 mod smoke;
+mod systemd;

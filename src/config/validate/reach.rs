@@ -59,8 +59,8 @@ fn inside(draft: &Draft, span: Span, name: &str, (subnet_span, subnet): (Span, &
             continue;
         }
         let message = format!(
-            "the host `{}` of `{}`, at {address}, is not in the network `{}`, {}",
-            shorten(&machine.name),
+            "the host {} of `{}` is not in the network `{}`, {}",
+            shorten(&machine.to_string()),
             draft.name,
             shorten(name),
             shorten(subnet)

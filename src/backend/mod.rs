@@ -9,6 +9,7 @@ pub mod fake;
 pub mod host;
 pub mod process;
 pub mod systemd;
+pub mod wireguard;
 
 mod inside;
 mod ports;

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use super::OpError;
 use crate::backend::docker::{DockerBackend, DockerSettings, Known};
+use crate::backend::host::Hosts;
 use crate::backend::process::ProcessBackend;
+use crate::backend::wireguard::WireguardBackend;
 use crate::backend::{Observers, Operators};
 use crate::config::{self, Diagnostics, LoadOptions, Loaded};
 use crate::health::ProbeEnv;
@@ -103,13 +105,21 @@ impl Project {
     /// The backends, to look with.
     pub(super) fn observers(&self, key: &DigestKey, recorded: &State) -> Observers {
         let docker = Arc::new(DockerBackend::new(self.docker(key, recorded)));
-        Observers::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker)
+        let all = Observers::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker);
+        match self.wireguard(recorded) {
+            Some(wireguard) => all.with(BackendKind::Wireguard, wireguard),
+            None => all,
+        }
     }
 
     /// The backends, to change with.
     pub(super) fn operators(&self, key: &DigestKey, recorded: &State) -> Operators {
         let docker = Arc::new(DockerBackend::new(self.docker(key, recorded)));
-        Operators::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker)
+        let all = Operators::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker);
+        match self.wireguard(recorded) {
+            Some(wireguard) => all.with(BackendKind::Wireguard, wireguard),
+            None => all,
+        }
     }
 
     fn docker(&self, key: &DigestKey, recorded: &State) -> DockerSettings {
@@ -148,6 +158,16 @@ impl Project {
     fn process(&self) -> Arc<ProcessBackend> {
         let folder = self.store.dir().join("process");
         Arc::new(ProcessBackend::new(folder, self.options.exe.clone(), self.options.load.env.clone()))
+    }
+
+    /// The backend of WireGuard interfaces, where the file or the records have one.
+    fn wireguard(&self, recorded: &State) -> Option<Arc<WireguardBackend>> {
+        let wanted = self.loaded.desired.services.values().map(|service| service.spec.backend());
+        let records = recorded.records.values().map(|record| record.backend);
+        let pending = recorded.pending.values().map(|pending| pending.backend);
+        wanted.chain(records).chain(pending).find(|kind| *kind == BackendKind::Wireguard)?;
+        let folder = self.store.dir().join("wireguard");
+        Some(Arc::new(WireguardBackend::new(folder, &Hosts::default(), &self.options.load.env)))
     }
 
     pub(super) fn probe_env(&self) -> ProbeEnv {

@@ -73,6 +73,11 @@ pub const CRASH_POINTS: &[&str] = &[
     "docker.network.made",
     "docker.network.emptied",
     "docker.network.removed",
+    "wireguard.begun",
+    "wireguard.ended",
+    "wireguard.settled",
+    "wireguard.remove.down",
+    "wireguard.remove.done",
 ];
 
 /// Kills this process as `kill -9` does: no destructor, no handler, no flush.

@@ -44,8 +44,12 @@ hushed() {
         secrets[++count] = value
         next
     }
-    /^\[[#!]\]/ || !/[ -~][ -~]/ { next }
-    { for (i = 1; i <= count; i++) $0 = hide($0, secrets[i]); print }
+    # What it does, and the frame of the advice that an implementation outside the kernel prints.
+    /^\[#\]/ || /^\342\224/ { next }
+    # The kernel could not, and another implementation could.
+    /^\[!\]/ { lines = 0; next }
+    { for (i = 1; i <= count; i++) $0 = hide($0, secrets[i]); said[++lines] = $0 }
+    END { for (i = 1; i <= lines; i++) print said[i] }
     ' part=1 "$1" part=2 -
 }
 
@@ -59,8 +63,12 @@ run() {
     timeout -k 5 "$limit" "$@" >&3 2>&3 3>&- 4<&-
     code=$?
     exec 3>&-
-    [ "$code" != 124 ] || echo "no end within $limit s" >&2
-    [ "$code" = 0 ] || hushed "$file" <&4 >&2
+    if [ "$code" != 0 ]; then
+        said=$(hushed "$file" <&4)
+        [ "$code" != 124 ] || said="$said
+no end within $limit s"
+        printf '%s\n' "${said:-it exited $code}" >&2
+    fi
     exec 4<&-
     return "$code"
 }

@@ -2,3 +2,5 @@
 
 mod shell;
 mod smoke;
+mod tunnel;
+mod wireguard;

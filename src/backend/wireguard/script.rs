@@ -130,9 +130,28 @@ only_peers() {
 allowed() { wg show "$name" allowed-ips | cut -f2 | tr ' ' '\n' | grep / | sort -u; }
 family() { case $1 in *:*) echo -6;; *) echo -4;; esac; }
 
+# The peers that are to be reached in another way. One that has a session would seem to answer until that ends.
+moved() {
+    awk '
+    function flush() { if (key != "") { if (part == 1) old[key] = way; else if (key in old && old[key] != way) print key } key = way = "" }
+    FNR == 1 { flush(); part = reading }
+    { sub(/#.*/, ""); gsub(/[ \t\r]/, ""); at = index($0, "="); word = tolower(at ? substr($0, 1, at - 1) : $0) }
+    /^\[/ { flush(); peer = word == "[peer]"; next }
+    !peer || word == "" || word == "allowedips" || word == "persistentkeepalive" { next }
+    word == "publickey" { key = substr($0, at + 1); next }
+    { way = way word substr($0, at) "\n" }
+    END { flush() }
+    ' reading=1 "$applied" reading=2 "$next"
+}
+
+sync() { run "$next" sh -c 'wg-quick strip "$1" | wg syncconf "$2" /dev/stdin' sh "$next" "$name"; }
+
 sync_peers() {
     before=$(allowed)
-    run "$next" sh -c 'wg-quick strip "$1" | wg syncconf "$2" /dev/stdin' sh "$next" "$name" || return 1
+    sync || return 1
+    anew=$(moved)
+    for peer in $anew; do wg set "$name" peer "$peer" remove; done
+    [ -z "$anew" ] || sync
     [ "$table" != off ] || return 0
     after=$(allowed)
     for route in $before; do

@@ -4,6 +4,7 @@
 //! a file, a log or a probe is escaped on its way out, so that nothing in it can pose as ours.
 
 mod adopt;
+mod doctor;
 mod fanout;
 mod graph;
 mod history;
@@ -29,6 +30,7 @@ mod time;
 mod testing;
 
 pub use adopt::{adoption, adoption_notices};
+pub use doctor::{HostCheck, HostReport, Level, doctor};
 pub use fanout::{Sink, drive, spawn};
 pub use graph::{GraphNode, graph_dot, graph_mermaid, graph_text};
 pub use history::history;
@@ -41,6 +43,7 @@ pub use plan_human::plan_human;
 pub use plan_json::plan_json;
 pub use plan_markdown::plan_markdown;
 pub use progress::Progress;
+pub use pull::size;
 pub use records::{record_details, records};
 pub use status::{RowState, StatusRow, status};
 pub use style::{ColorChoice, Look, Paint};

@@ -225,7 +225,7 @@ fn commands(out: &mut String) {
     let shared: BTreeSet<String> = ["Global options", "Definition"].iter().map(|&heading| heading.to_owned()).collect();
     flags(out, orch.get_arguments().filter(|arg| arg.get_help_heading().is_some_and(|h| shared.contains(h))));
     out.push_str(
-        "\n`orch init`, `schema` and `completions` read no file, so the flags about it change nothing there.\n",
+        "\n`orch init`, `package`, `schema` and `completions` read no file, so the flags about it change nothing there.\n",
     );
     for verb in orch.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
         command(out, "orch", verb, &shared);

@@ -2,6 +2,7 @@
 
 mod change;
 mod look;
+mod package;
 mod source;
 mod state;
 mod values;
@@ -12,9 +13,10 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use change::{AdoptArgs, ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
 pub use look::{
-    CompletionsArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs,
-    StatusArgs, UnlockArgs, ValidateArgs,
+    CompletionsArgs, DoctorArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind,
+    ShowArgs, StatusArgs, UnlockArgs, ValidateArgs,
 };
+pub use package::{PackageArgs, PackageBuildArgs, PackageCommand, PackageInspectArgs, PackageVerifyArgs};
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
 pub use state::{StateArgs, StateCommand};
 pub use values::{Since, TargetArg, VarArg};
@@ -107,6 +109,8 @@ pub enum Verb {
     Adopt(AdoptArgs),
     /// Show what runs, since when, and how healthy it is.
     Status(StatusArgs),
+    /// Check every host that the file names, and say what to do about what is found.
+    Doctor(DoctorArgs),
     /// Print the log of a service.
     Logs(LogsArgs),
     /// Run a command in the container of a service.
@@ -121,6 +125,8 @@ pub enum Verb {
     History(HistoryArgs),
     /// Remove a lock whose holder is gone for good.
     Unlock(UnlockArgs),
+    /// Make packages for hosts, and look into them.
+    Package(PackageArgs),
     /// Print the JSON Schema of a format.
     Schema(SchemaArgs),
     /// Print the completion script for a shell.
@@ -152,6 +158,7 @@ impl Verb {
             Self::Destroy(args) => &args.source,
             Self::Adopt(args) => &args.source,
             Self::Status(args) => &args.source,
+            Self::Doctor(args) => &args.source,
             Self::Exec(args) => &args.source,
             Self::Show(args) => &args.source,
             Self::Graph(args) => &args.source,
@@ -160,7 +167,7 @@ impl Verb {
             Self::Unlock(args) => &args.source,
             Self::Restart(args) | Self::Stop(args) | Self::Start(args) => &args.source,
             Self::Logs(args) => return Some((&args.file.files, &args.values)),
-            Self::Init(_) | Self::Schema(_) | Self::Completions(_) => return None,
+            Self::Init(_) | Self::Package(_) | Self::Schema(_) | Self::Completions(_) => return None,
         };
         Some((&source.file.files, &source.values))
     }
@@ -213,6 +220,7 @@ mod tests {
           destroy      Take everything down, dependents first
           adopt        Take over containers that run already, as they are, without a restart
           status       Show what runs, since when, and how healthy it is
+          doctor       Check every host that the file names, and say what to do about what is found
           logs         Print the log of a service
           exec         Run a command in the container of a service
           show         Show a saved plan, or what is recorded
@@ -220,6 +228,7 @@ mod tests {
           state        Look at and repair what is recorded
           history      Show the runs there were: when, who, what, how they ended
           unlock       Remove a lock whose holder is gone for good
+          package      Make packages for hosts, and look into them
           schema       Print the JSON Schema of a format
           completions  Print the completion script for a shell
           restart      Restart services, in dependency order, each behind its health gate

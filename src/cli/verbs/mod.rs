@@ -3,11 +3,13 @@
 mod adopt;
 mod apply;
 mod completions;
+mod doctor;
 mod exec;
 mod graph;
 mod history;
 mod init;
 mod logs;
+mod package;
 mod plan;
 mod schema;
 mod show;
@@ -35,11 +37,13 @@ pub(super) fn dispatch(verb: Args, session: &mut Session) -> Result<Exit, OpErro
         Args::Start(args) => apply::verb(&args, Verb::Start, session),
         Args::Adopt(args) => adopt::run(&args, session),
         Args::Status(args) => status::run(&args, session),
+        Args::Doctor(args) => doctor::run(&args, session),
         Args::Logs(args) => logs::run(&args, session),
         Args::Exec(args) => exec::run(&args, session),
         Args::Show(args) => show::run(&args, session),
         Args::Graph(args) => graph::run(&args, session),
         Args::State(args) => state::run(&args, session),
+        Args::Package(args) => package::run(&args, session),
         Args::History(args) => history::run(&args, session),
         Args::Unlock(args) => unlock::run(&args, session),
         Args::Schema(args) => schema::run(&args, session),

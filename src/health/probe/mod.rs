@@ -5,6 +5,7 @@
 
 mod backend;
 mod command;
+mod dialled;
 mod http;
 mod inside;
 mod net;
@@ -14,6 +15,7 @@ mod tcp;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -86,7 +88,7 @@ impl Prober for ServiceProber<'_> {
         if let Some(answer) = inside::probe(self.target, self.service, &check.probe, limit).await {
             return answer;
         }
-        match tokio::time::timeout(limit, self.ask(&check.probe)).await {
+        match tokio::time::timeout(limit, self.ask(&check.probe, limit)).await {
             Ok(answer) => answer,
             Err(_) => ProbeAnswer::unhealthy(format!("{}: no answer within {limit:?}", label(&check.probe))),
         }
@@ -94,20 +96,20 @@ impl Prober for ServiceProber<'_> {
 }
 
 impl ServiceProber<'_> {
-    async fn ask(&self, probe: &Probe) -> ProbeAnswer {
+    async fn ask(&self, probe: &Probe, limit: Duration) -> ProbeAnswer {
         let label = label(probe);
         match probe {
             Probe::Http { url, expected_status, body, headers } => {
                 let wanted = http::Wanted { status: expected_status, body: body.as_ref() };
-                http::probe(&self.env.http, &label, url, headers, wanted).await
+                http::probe(&self.env.http, self.target, &label, url, headers, wanted).await
             }
-            Probe::Tcp { host, port } => tcp::probe(&label, host, *port).await,
+            Probe::Tcp { host, port } => tcp::probe(self.target, &label, host, *port).await,
             Probe::Command { command, args, expected_exit_code } => {
                 let call = command::Call { label: &label, program: command.reveal().as_ref(), args };
                 command::probe(&call, *expected_exit_code, self.service, &self.env.base).await
             }
             Probe::Script { path } => script::probe(&label, path, self.service, &self.env.base).await,
-            Probe::Backend => backend::probe(self.target, self.service).await,
+            Probe::Backend => backend::probe(self.target, self.service, limit).await,
         }
     }
 }

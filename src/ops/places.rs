@@ -2,7 +2,6 @@
 //! something on.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::model::{BackendKind, Desired, InstanceKey, Place};
 use crate::state::State;
@@ -10,7 +9,7 @@ use crate::state::State;
 /// The machines of a backend, by their key. What the file says of a machine goes before what is recorded.
 pub(super) fn places(kind: BackendKind, desired: &Desired, recorded: &State) -> BTreeMap<String, Place> {
     let of_record = |record: &crate::state::Record| match &record.machine {
-        Some(machine) => Place::On(Arc::new(machine.clone())),
+        Some(machine) => Place::On(machine.clone()),
         None => Place::Here,
     };
     let recorded_places = recorded.records.values().filter(|record| record.backend == kind).map(of_record);

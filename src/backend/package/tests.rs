@@ -617,7 +617,7 @@ async fn a_kill_anywhere_in_unpacking_leaves_a_whole_release_or_none() {
 /// A server that answers each request, in turn, with one of these; its address.
 async fn server(answers: Vec<Vec<u8>>) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::net::TcpListener::bind("127.0.5.200:0").await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         for answer in answers {

@@ -6,7 +6,7 @@ open_slot "$1" "$2" "$3"
 if [ -n "$5" ]; then
     use_systemd || die 23 "it has no systemd, which is to run the package's entry point"
 fi
-for tool in tar gzip sha256sum stat find comm; do
+for tool in tar gzip sha256sum stat find cmp; do
     command -v "$tool" >/dev/null || die 25 "it has no $tool"
 done
 lock_slot

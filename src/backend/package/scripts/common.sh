@@ -98,8 +98,8 @@ differs() {
     [ -d "$dir" ] || { printf 'the release folder %s is gone\n' "$dir"; return; }
     [ -d "$kept" ] || { printf 'nothing is known of the release folder %s\n' "$dir"; return; }
     if quick_list "$dir" 2>/dev/null | cmp -s - "$kept/quick"; then return; fi
-    names_list "$dir" 2>/dev/null | LC_ALL=C comm -3 - "$kept/names" | sed 's/^[[:space:]]*//; s/|[^|]*|[^|]*|[^|]*$//; s/^\.\///' |
-        LC_ALL=C sort -u | sed "s|^|$1: changed, added or missing: |" | head -n 5
+    { names_list "$dir" 2>/dev/null; cat "$kept/names"; } | LC_ALL=C sort | uniq -u |
+        sed 's/|[^|]*|[^|]*|[^|]*$//; s/^\.\///' | uniq | sed "s|^|$1: changed, added or missing: |" | head -n 5
     links_list "$dir" 2>/dev/null | cmp -s - "$kept/links" || printf '%s: a link leads elsewhere\n' "$1"
     (cd "$dir" && LC_ALL=C sha256sum -c "$kept/sums" 2>/dev/null) | sed -n 's|: FAILED.*||p' | sed "s|^|$1: changed: |" | head -n 5
 }

@@ -4,3 +4,5 @@ mod package;
 mod shell;
 mod smoke;
 mod systemd;
+mod tunnel;
+mod wireguard;

@@ -8,6 +8,7 @@ pub mod docker;
 pub mod fake;
 pub mod host;
 pub mod process;
+pub mod ssh;
 pub mod systemd;
 
 mod inside;

@@ -1,0 +1,3 @@
+//! Programs on hosts that are reached over SSH.
+
+pub mod detached;

@@ -10,6 +10,7 @@
 //! - [`plan`]: actions, diff, planner, checker and plan file: a pure function and plain data.
 //! - [`event`]: the vocabulary of everything that happens during a run.
 //! - [`backend`]: the traits that look at and touch what runs, and their implementations.
+//! - [`package`]: the archive format in which a service travels to a host: build, read, check.
 //! - [`health`]: the health gate and its probes.
 //! - [`execute`]: obeys a plan: ready queue, workers and the one select loop.
 //! - [`report`]: turns plans, state and events into text and data for people and programs.
@@ -26,6 +27,7 @@ pub mod graph;
 pub mod health;
 pub mod model;
 pub mod ops;
+pub mod package;
 pub mod plan;
 pub mod report;
 pub mod state;

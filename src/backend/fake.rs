@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 
 use super::{BackendError, Listing, Observer, OpContext, Operator};
-use crate::model::{
-    Address, BackendKind, Conflict, Digest, Exit, Instance, Kind, ObjectId, ObjectState, ObservedObject,
-};
+use crate::model::{Address, Conflict, Digest, Exit, Instance, Kind, ObjectId, ObjectState, ObservedObject};
 
 /// What is wrong with an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +31,8 @@ pub struct Fake(Arc<Mutex<World>>);
 
 #[derive(Debug, Default)]
 struct World {
+    /// What each slot had before it was switched.
+    previous: BTreeMap<ObjectId, ObservedObject>,
     objects: BTreeMap<ObjectId, ObservedObject>,
     faults: BTreeMap<(Address, Digest), Fault>,
     calls: Vec<String>,
@@ -48,6 +48,15 @@ impl Fake {
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.world().calls.clone()
+    }
+
+    /// Lets what is at an address die.
+    pub fn crash(&self, address: &str) {
+        let exit = Exit { code: Some(1), signal: None, out_of_memory: false };
+        let mut world = self.world();
+        for object in world.objects.values_mut().filter(|object| object.address.to_string() == address) {
+            object.state = ObjectState::Exited(exit.clone());
+        }
     }
 
     /// What is up, as `web r1.2`.
@@ -70,6 +79,35 @@ impl Fake {
         let mut world = self.world();
         let missing = || BackendError::new(format!("there is no object {object}"));
         world.objects.get_mut(object).map(change).ok_or_else(missing)
+    }
+
+    /// The object that an attempt makes, with what is wrong with it.
+    async fn made(&self, op: &OpContext, instance: &Instance) -> Result<ObservedObject, BackendError> {
+        let fault = self.fault(&instance.address, instance.revision);
+        match fault {
+            Some(Fault::Refuses) => return Err(BackendError::new("no such file").with_hint("build it")),
+            Some(Fault::Hangs) => std::future::pending().await,
+            _ => {}
+        }
+        let exit = |code| Exit { code: Some(code), signal: None, out_of_memory: false };
+        let state = match (fault, instance.service.kind) {
+            (Some(Fault::Crashes), _) => ObjectState::Exited(exit(1)),
+            (_, Kind::Job) => ObjectState::Exited(exit(0)),
+            (_, Kind::Permanent | Kind::Periodic) => ObjectState::Running,
+        };
+        let backend = instance.service.spec.backend();
+        let id = if backend.is_slot() { op.address.to_string() } else { op.op_id.to_string() };
+        Ok(ObservedObject {
+            incarnation: Some(op.op_id.to_string()),
+            ..ObservedObject::new(
+                backend,
+                ObjectId::new(id),
+                op.op_id.clone(),
+                op.address.clone(),
+                if fault == Some(Fault::Lies) { Digest::of(b"a lie") } else { instance.revision },
+                state,
+            )
+        })
     }
 
     fn fault(&self, address: &Address, revision: Digest) -> Option<Fault> {
@@ -104,32 +142,28 @@ impl Observer for Fake {
 impl Operator for Fake {
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {
         self.call("create", op);
-        let fault = self.fault(&instance.address, instance.revision);
-        match fault {
-            Some(Fault::Refuses) => return Err(BackendError::new("no such file").with_hint("build it")),
-            Some(Fault::Hangs) => std::future::pending().await,
-            _ => {}
-        }
-        let exit = |code| Exit { code: Some(code), signal: None, out_of_memory: false };
-        let state = match (fault, instance.service.kind) {
-            (Some(Fault::Crashes), _) => ObjectState::Exited(exit(1)),
-            (_, Kind::Job) => ObjectState::Exited(exit(0)),
-            (_, Kind::Permanent | Kind::Periodic) => ObjectState::Running,
-        };
-        let id = ObjectId::new(op.op_id.as_str());
-        let object = ObservedObject {
-            incarnation: Some(op.op_id.to_string()),
-            ..ObservedObject::new(
-                BackendKind::Process,
-                id.clone(),
-                op.op_id.clone(),
-                op.address.clone(),
-                if fault == Some(Fault::Lies) { Digest::of(b"a lie") } else { instance.revision },
-                state,
-            )
-        };
+        let object = self.made(op, instance).await?;
+        let id = object.id.clone();
         self.world().objects.insert(id.clone(), object);
         Ok(id)
+    }
+
+    async fn switch(&self, op: &OpContext, object: &ObjectId, instance: &Instance) -> Result<(), BackendError> {
+        self.call("switch", op);
+        let made = self.made(op, instance).await?;
+        let mut world = self.world();
+        if let Some(before) = world.objects.insert(object.clone(), made) {
+            world.previous.insert(object.clone(), before);
+        }
+        Ok(())
+    }
+
+    async fn revert(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError> {
+        self.call("revert", op);
+        let mut world = self.world();
+        let before = world.previous.remove(object).ok_or_else(|| BackendError::new("nothing to go back to"))?;
+        world.objects.insert(object.clone(), before);
+        Ok(())
     }
 
     async fn update(&self, op: &OpContext, object: &ObjectId, _: &Instance) -> Result<(), BackendError> {

@@ -18,6 +18,7 @@ use super::diagnostic::{Diagnostic, Report, shorten, suggest};
 use super::interpolate::Scope;
 use super::source::Span;
 use super::tree::{NodeId, Tree, Value};
+use crate::model::HOST_REFERENCE;
 
 /// Asks for a node with its place: a sequence of file, start, end, shape and the node itself.
 pub(crate) const NODE: &str = "$orch::node";
@@ -184,11 +185,21 @@ impl<'a, 's> NodeDe<'a, 's> {
     /// A scalar where nothing sensitive may stand.
     fn open_scalar(&self, what: &str) -> Result<Scalar<'a>, Error> {
         let scalar = self.scalar(what)?;
+        if scalar.text.contains(HOST_REFERENCE) {
+            let help = "what differs from host to host may stand where sensitive values may: in command lines, `env`, \
+                        `files` and the like, and in `url`, `headers`, `host`, `command` and `args` of a check";
+            return Err(self.fail(
+                "config::host_reference",
+                "`${host:..}` may not stand here".into(),
+                Some(help.into()),
+            ));
+        }
         if !scalar.sensitive {
             return Ok(scalar);
         }
-        let help = "sensitive values may stand in `binary`, `args` and `env` of a process, in `command`, `entrypoint`, \
-                    `env` and `labels` of a container, and in `url`, `headers`, `command`, `args` and `test` of a check";
+        let help = "sensitive values may stand in `binary`, `args` and `env` of a program, in `command`, `entrypoint`, \
+                    `env` and `labels` of a container, in command lines, `drop_ins`, `files` and `options` of a unit, and \
+                    in `url`, `headers`, `command`, `args` and `test` of a check";
         Err(self.fail("config::sensitive", "a sensitive value may not stand here".into(), Some(help.into())))
     }
 

@@ -207,6 +207,33 @@ impl<'de, S: Deserialize<'de>, F: Deserialize<'de>> Deserialize<'de> for Short<S
     }
 }
 
+/// A scalar, a list or a map, which mean different things.
+#[derive(Debug, Clone)]
+pub(crate) enum Shaped<S, I, F> {
+    /// The scalar.
+    One(S),
+    /// The list.
+    List(Vec<Field<I>>),
+    /// The map.
+    Full(F),
+}
+
+impl<'de, S: Deserialize<'de>, I: Deserialize<'de>, F: Deserialize<'de>> FromNode<'de> for Shaped<S, I, F> {
+    fn from_node<A: SeqAccess<'de>>(_: Span, shape: Shape, mut node: A) -> Result<Self, A::Error> {
+        match shape {
+            Shape::Scalar => next(&mut node).map(Self::One),
+            Shape::List => next(&mut node).map(Self::List),
+            Shape::Map => next(&mut node).map(Self::Full),
+        }
+    }
+}
+
+impl<'de, S: Deserialize<'de>, I: Deserialize<'de>, F: Deserialize<'de>> Deserialize<'de> for Shaped<S, I, F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_node(deserializer)
+    }
+}
+
 /// A list of names, or a map from names to what there is to say about each.
 #[derive(Debug, Clone)]
 pub(crate) enum Names<T> {
@@ -295,6 +322,10 @@ schema!(@[T] OneOrMany<T>, |generator| {
 schema!(@[S, I] OneOrList<S, I>, |generator| {
     let (one, item) = (generator.subschema_for::<S>(), generator.subschema_for::<I>());
     json_schema!({"anyOf": [one, {"type": "array", "items": item}]})
+});
+schema!(@[S, I, F] Shaped<S, I, F>, |generator| {
+    let (one, item) = (generator.subschema_for::<S>(), generator.subschema_for::<I>());
+    json_schema!({"anyOf": [one, {"type": "array", "items": item}, generator.subschema_for::<F>()]})
 });
 schema!(Pairs, |_generator| json_schema!({"anyOf": [
     {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}},

@@ -1,4 +1,5 @@
-//! Puts values in for `${var:..}`, `${env:..}` and `${file:..}`, and remembers what was read.
+//! Puts values in for `${var:..}`, `${env:..}` and `${file:..}`, leaves `${host:..}` for each host, and
+//! remembers what was read.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -9,10 +10,13 @@ use super::diagnostic::{Diagnostic, Report, closest, shorten, suggest};
 use super::secret::is_secret_name;
 use super::source::{Sources, Span, read_limited, reason};
 use super::variables::Variables;
-use crate::model::ContentDigest;
+use crate::model::{ContentDigest, HOST_REFERENCE};
 
 /// The largest file that may be put into a value.
 const MAX_FILE: u64 = 1 << 20;
+
+/// What `${host:..}` may name of every host; labels and facts are the file's own.
+const FACTS: [&str; 3] = ["name", "address", "user"];
 
 /// Where values come from, and what was asked for.
 pub(crate) struct Scope<'a> {
@@ -117,16 +121,33 @@ impl<'a> Scope<'a> {
             Some(("var", name)) => self.variable(name, span),
             Some(("env", name)) => self.environment(name, span),
             Some(("file", path)) => self.file(path, span),
+            Some(("host", what)) => self.host(what, span),
             _ => {
                 let name = shorten(inner.split(':').next().unwrap_or_default());
                 let message = format!("`{}` says no source for its value", shorten(token));
                 let help = format!(
                     "write `${{var:{name}}}` for a variable, `${{env:{name}}}` for the environment, `${{file:PATH}}` for the \
-                     content of a file, or `$${{` for the text `${{` itself"
+                     content of a file, `${{host:name}}` for the host of a service, or `$${{` for the text `${{` itself"
                 );
                 self.fail(code, span, message, help)
             }
         }
+    }
+
+    /// A reference to the host, which stays: what it stands for differs from host to host.
+    fn host(&self, what: &str, span: Span) -> Option<(Arc<str>, bool)> {
+        if self.variables.is_none() {
+            let message = "a variable may not refer to a host".into();
+            return self.fail("config::interpolation", span, message, "write the reference where the variable is used");
+        }
+        let key = |kind: &str| what.strip_prefix(kind).is_some_and(|key| !key.is_empty());
+        if !FACTS.contains(&what) && !key("labels.") && !key("facts.") {
+            let message = format!("`{}` is nothing that is known of a host", shorten(what));
+            let known = FACTS.into_iter().chain(["labels.NAME", "facts.NAME"]);
+            let help = suggest(what, known).unwrap_or_default();
+            return self.fail("config::interpolation", span, message, help);
+        }
+        Some((format!("{HOST_REFERENCE}{what}}}").into(), false))
     }
 
     fn variable(&self, name: &str, span: Span) -> Option<(Arc<str>, bool)> {
@@ -179,10 +200,17 @@ impl<'a> Scope<'a> {
 
     /// The content of a file without its last line break, and that it is sensitive.
     pub(crate) fn file(&self, path: &str, span: Span) -> Option<(Arc<str>, bool)> {
+        let content = self.content(path, span)?;
+        let trimmed = content.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));
+        Some((trimmed.map_or_else(|| content.clone(), Arc::from), true))
+    }
+
+    /// The content of a file, which is text of at most a megabyte.
+    pub(crate) fn content(&self, path: &str, span: Span) -> Option<Arc<str>> {
         let absolute = absolute(self.sources.folder(span), path);
         // A file that could not be read is reported at each place that needs it.
         if let Some(Some((content, _))) = self.reads.borrow().files.get(&absolute) {
-            return Some((content.clone(), true));
+            return Some(content.clone());
         }
         let text = read_limited(&absolute, MAX_FILE).map_err(|error| reason(&error)).and_then(|bytes| {
             let digest = ContentDigest::of(&bytes);
@@ -202,10 +230,28 @@ impl<'a> Scope<'a> {
                 );
             }
         };
-        let trimmed = text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text));
-        let content: Arc<str> = trimmed.into();
+        let content: Arc<str> = text.into();
         self.reads.borrow_mut().files.insert(absolute, Some((content.clone(), digest)));
-        Some((content, true))
+        Some(content)
+    }
+
+    /// The content of a file that need not be there yet.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, as a reason for the user.
+    pub(crate) fn optional_content(&self, absolute: &Path) -> Result<Option<Arc<str>>, String> {
+        let read = match read_limited(absolute, MAX_FILE) {
+            Ok(bytes) => {
+                let digest = ContentDigest::of(&bytes);
+                let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned());
+                text.map(|text| Some((Arc::<str>::from(text), digest)))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(reason(&error)),
+        };
+        let content = read.clone().ok().flatten();
+        self.reads.borrow_mut().files.insert(absolute.to_owned(), content);
+        Ok(read?.map(|(text, _)| text))
     }
 }
 

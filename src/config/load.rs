@@ -8,7 +8,7 @@ use super::de::Decoder;
 use super::diagnostic::{Diagnostic, Diagnostics, Report};
 use super::field::Entries;
 use super::interpolate::{Reads, Scope};
-use super::lower::{Disk, Draft, Lowering, check_networks, project, settings};
+use super::lower::{Disk, Draft, Inventory, Lowering, Target, check_networks, inventory, project, settings};
 use super::merge::merge;
 use super::raw::{PLANNED, RawFile, RawVariable};
 use super::source::Sources;
@@ -114,19 +114,24 @@ fn assemble(
     let settings = settings(&merged, &base_dir, sources, report);
     let disk = Disk::new(options.env.get("PATH").map(String::as_str));
     check_networks(&merged.networks, &disk, sources, report);
+    let project = project(&merged, &base_dir, report);
     let lowering = Lowering {
         sources,
         report,
         scope: &scope,
         disk: &disk,
+        inventory: &Inventory::default(),
+        project: &project,
+        target: &Target::Here,
         default_timeout: settings.default_timeout,
         profiles: &options.profiles,
     };
+    let inventory = inventory(&merged.hosts, &lowering);
+    let lowering = Lowering { inventory: &inventory, ..lowering };
     let mut drafts: Vec<Draft> = merged.services.iter().filter_map(|named| lowering.service(named)).collect();
     validate::validate(&mut drafts, &merged.networks, &options.profiles, report);
-    let made = validate::networks(&mut drafts, &merged.networks, settings.default_timeout, report);
+    let made = validate::networks(&mut drafts, &merged.networks, &lowering);
 
-    let project = project(&merged, &base_dir, report);
     let inputs = Inputs { options, files, sources, variables: &variables, base_dir: &base_dir };
     let sources = inputs.list(scope.into_reads(), disk);
     let sensitive = variables.iter().filter(|(_, variable)| variable.sensitive).map(|(name, _)| name.to_owned());
@@ -135,7 +140,7 @@ fn assemble(
         project,
         settings,
         services: BTreeMap::new(),
-        machines: BTreeMap::new(),
+        machines: inventory.machines(),
         inactive: Vec::new(),
         sources,
     };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::diagnostic::{Diagnostic, Report, shorten};
 use super::field::{Entries, Field};
-use super::raw::{RawFile, RawNetwork, RawService, RawSettings};
+use super::raw::{RawFile, RawHost, RawNetwork, RawService, RawSettings};
 use super::source::Span;
 
 /// All files together.
@@ -12,6 +12,7 @@ use super::source::Span;
 pub(crate) struct Merged {
     pub(crate) project: Option<Field<String>>,
     pub(crate) settings: RawSettings,
+    pub(crate) hosts: Vec<Named<RawHost>>,
     pub(crate) networks: Vec<Named<RawNetwork>>,
     pub(crate) services: Vec<Named<RawService>>,
     /// Whether any file has the key `services`.
@@ -30,7 +31,7 @@ pub(crate) struct Named<T> {
 /// Puts files together.
 pub(crate) fn merge(files: Vec<RawFile>, report: &Report) -> Merged {
     let mut merged = Merged::default();
-    let (mut networks, mut services) = (HashMap::new(), HashMap::new());
+    let (mut hosts, mut networks, mut services) = (HashMap::new(), HashMap::new(), HashMap::new());
     for file in files {
         check_version(file.version.as_ref(), report);
         take(&mut merged.project, file.project, "project", report);
@@ -42,6 +43,7 @@ pub(crate) fn merge(files: Vec<RawFile>, report: &Report) -> Merged {
             take(&mut into.on_failure, settings.on_failure, "settings.on_failure", report);
         }
         merged.has_services |= file.services.is_some();
+        extend(&mut merged.hosts, &mut hosts, file.hosts, "host", report);
         extend(&mut merged.networks, &mut networks, file.networks, "network", report);
         extend(&mut merged.services, &mut services, file.services, "service", report);
     }

@@ -2,6 +2,7 @@
 
 mod networks;
 mod ports;
+mod reach;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -71,6 +72,7 @@ impl<'d> Services<'d> {
         self.check_renames();
         ports::check(self.drafts, self.report);
         ports::check_names(self.drafts, self.report);
+        ports::check_slots(self.drafts, self.report);
         self.check_cycles();
         self.check_profiles(profiles);
     }

@@ -20,6 +20,12 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Takes the 32 bytes of a digest that was made piece by piece.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The first twelve digits, enough for a person to compare.
     #[must_use]
     pub fn short(&self) -> String {
@@ -85,6 +91,12 @@ impl ContentDigest {
     #[must_use]
     pub fn keyed(&self, key: &DigestKey) -> Digest {
         key.digest([self.0.as_slice()])
+    }
+}
+
+impl From<Digest> for ContentDigest {
+    fn from(digest: Digest) -> Self {
+        Self(digest.0)
     }
 }
 

@@ -83,7 +83,7 @@ impl Machine {
         }
     }
 
-    /// What `${host:WHAT}` stands for: `name`, `address`, `user`, `labels.KEY` or `facts.KEY`.
+    /// What `${host:WHAT}` stands for in a file: `name`, `address`, `user`, `labels.KEY` or `facts.KEY`.
     #[must_use]
     pub fn fact(&self, what: &str) -> Option<&str> {
         match what.split_once('.') {
@@ -99,7 +99,7 @@ impl Machine {
         }
     }
 
-    /// A text with every `${host:WHAT}` replaced by what it stands for; what stands for nothing stays.
+    /// A text with every reference (see [`HOST_REFERENCE`]) replaced by what it stands for; what stands for nothing stays.
     #[must_use]
     pub fn fill(&self, text: &Text) -> Text {
         if !text.reveal().contains(HOST_REFERENCE) {
@@ -125,8 +125,9 @@ impl Machine {
     }
 }
 
-/// What a reference to the host of an instance begins with.
-pub const HOST_REFERENCE: &str = "${host:";
+/// What a reference to the host of an instance begins with, in a text of the model; `}` ends it. The
+/// character in it stands in no text: what a file, a variable or a secret holds is never taken for one.
+pub const HOST_REFERENCE: &str = "\u{fdd0}{host:";
 
 impl fmt::Display for Machine {
     /// The name, and the address where that says more: `web1 (deploy@10.0.0.1)`.
@@ -187,8 +188,9 @@ mod tests {
     fn a_reference_to_the_host_is_filled_in_and_an_unknown_one_stays() {
         let mut machine = Machine { name: "web1".into(), ..Machine::at("10.0.0.1") };
         machine.facts.insert("zone".into(), "a$b".into());
-        let text = Text::plain("${host:name}-${host:facts.zone} ${host:nothing} ${host:address");
-        assert_eq!(machine.fill(&text).reveal(), "web1-a$b ${host:nothing} ${host:address");
-        assert!(machine.fill(&Text::sensitive("${host:name}")).is_sensitive());
+        let text = |text: &str| Text::plain(text.replace("@{host:", HOST_REFERENCE));
+        let filled = machine.fill(&text("@{host:name}-@{host:facts.zone} @{host:nothing} ${host:name} @{host:address"));
+        assert_eq!(filled, text("web1-a$b @{host:nothing} ${host:name} @{host:address"));
+        assert!(machine.fill(&text("@{host:name}").into_sensitive()).is_sensitive());
     }
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::backend::BackendError;
 use crate::config::Diagnostics;
+use crate::package::PackageError;
 use crate::plan::{PlanError, PlanFileError};
 use crate::state::StateError;
 
@@ -45,6 +46,9 @@ pub enum OpError {
         /// What went wrong.
         source: BackendError,
     },
+    /// A package cannot be built or used; every problem of it is named.
+    #[error(transparent)]
+    Package(#[from] PackageError),
     /// A file cannot be read or written.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -92,6 +96,7 @@ impl OpError {
             Self::State(error) => error.hint(),
             Self::PlanFile { source, .. } => Some(source.hint().to_owned()),
             Self::Refused { hint, .. } | Self::Request { hint, .. } => Some(hint.clone()),
+            Self::Package(error) => error.hint(),
             Self::Backend { source, .. } => source.hint.clone(),
         }
     }

@@ -41,6 +41,7 @@ pub use plan_human::plan_human;
 pub use plan_json::plan_json;
 pub use plan_markdown::plan_markdown;
 pub use progress::Progress;
+pub use pull::size;
 pub use records::{record_details, records};
 pub use status::{RowState, StatusRow, status};
 pub use style::{ColorChoice, Look, Paint};

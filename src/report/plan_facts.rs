@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::text::{count, escape, names};
 use super::time::estimate;
-use crate::model::DriftKind;
-use crate::plan::{Action, Disruption, DriftNote, Mode, Operation, Plan, ReplaceOrder, Step};
+use crate::model::{DriftKind, Pause, RollFailure};
+use crate::plan::{Action, Disruption, DriftNote, Mode, Operation, Plan, ReplaceOrder, Roll, Step};
 
 /// How many services a disruption names before it counts the rest.
 const NAMED: usize = 12;
@@ -34,6 +34,38 @@ pub fn plan_sentence(plan: &Plan) -> String {
         parts.push(format!("{} unchanged", plan.unchanged));
     }
     format!("Plan: {}.", parts.join(", "))
+}
+
+/// How the copies of a service are changed: `web: 5 copies in 3 batches (1 as a canary, then 2, 2); ...`
+pub(super) fn roll_sentence(roll: &Roll) -> String {
+    let sizes: Vec<usize> = roll.batches.iter().map(Vec::len).collect();
+    let told = |run: &[usize]| match run {
+        [size, _, _, ..] => format!("{} of {size}", run.len()),
+        few => few.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let (canary, rest) = sizes.split_at(usize::from(roll.canary));
+    let canary = canary.iter().map(|size| format!("{size} as a canary"));
+    let parts: Vec<String> = canary.chain(rest.chunk_by(|a, b| a == b).map(told)).collect();
+    let copies: usize = sizes.iter().sum();
+    let batches = if sizes.len() == 1 { "one batch".to_owned() } else { format!("{} batches", sizes.len()) };
+    let pause = match roll.pause {
+        None => String::new(),
+        Some(Pause::Ask) => "; asks before each next one".to_owned(),
+        Some(Pause::Millis(millis)) => format!("; waits {} before each next one", super::time::duration(millis)),
+    };
+    let then = match roll.on_failure {
+        RollFailure::Rollback => "what was changed is put back",
+        RollFailure::Halt => "what was changed stays",
+    };
+    let most = match roll.max_failures {
+        0 => "one fails".to_owned(),
+        n => format!("more than {n} fail"),
+    };
+    format!(
+        "{}: {copies} copies in {batches} ({}){pause}; when {most}, it stops and {then}",
+        escape(roll.service.as_str()),
+        parts.join(", ")
+    )
 }
 
 /// `2 to create`, `1 to replace` ...

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plan_change::{Shown, cut_around, first_difference};
-use super::plan_facts::{self, Expected, disruption_sentence, drift_sentence, plan_sentence, waves};
+use super::plan_facts::{self, Expected, disruption_sentence, drift_sentence, plan_sentence, roll_sentence, waves};
 use super::text::{escape, width};
 use super::{Look, Paint};
 use crate::plan::{Action, Change, Plan, ReplaceOrder, Step};
@@ -21,13 +21,14 @@ const SHORTEST_VALUE: usize = 24;
 #[must_use]
 pub fn plan_human(plan: &Plan, look: Look) -> String {
     // About what a create of one service takes, so that a large plan does not grow by copying.
-    let mut view = View { text: String::with_capacity(256 * plan.steps.len() + 256), look };
+    let mut view = View { text: String::with_capacity(256 * plan.steps.len() + 256), look, told: None };
     view.notes("Drift", Paint::Yellow, plan.drift.iter().map(drift_sentence));
     for (wave, steps) in waves(plan) {
         let _ = writeln!(view.text, "{}", look.paint(Paint::Bold, format_args!("Wave {wave}")));
         steps.into_iter().for_each(|step| view.step(step));
         view.text.push('\n');
     }
+    view.notes("Roll", Paint::Bold, plan.rolls.iter().map(roll_sentence));
     view.notes("Disruption", Paint::Yellow, plan.disruptions.iter().map(disruption_sentence));
     view.notes(
         "Warning",
@@ -46,19 +47,27 @@ pub fn plan_human(plan: &Plan, look: Look) -> String {
 
 /// Fields that change, as a plan has them below a step.
 pub(super) fn field_changes(changes: &[Change], look: Look) -> String {
-    let mut view = View { text: String::new(), look };
+    let mut view = View { text: String::new(), look, told: None };
     for change in changes {
         view.change(Action::Replace { order: ReplaceOrder::DestroyBeforeCreate }, change);
     }
     view.text
 }
 
-struct View {
+struct View<'p> {
     text: String,
     look: Look,
+    /// The last step whose changes were written out.
+    told: Option<&'p Step>,
 }
 
-impl View {
+/// Whether a step does the same to another copy of the same service.
+fn is_alike(told: &Step, step: &Step) -> bool {
+    let same = told.address.service == step.address.service && told.action == step.action;
+    same && !step.changes.is_empty() && told.changes == step.changes
+}
+
+impl<'p> View<'p> {
     /// A paragraph of lines that start with the same word.
     fn notes(&mut self, word: &str, paint: Paint, sentences: impl Iterator<Item = String>) {
         let before = self.text.len();
@@ -70,8 +79,8 @@ impl View {
         }
     }
 
-    fn step(&mut self, step: &Step) {
-        let Self { text, look } = self;
+    fn step(&mut self, step: &'p Step) {
+        let Self { text, look, .. } = self;
         let paint = Paint::of_action(step.action);
         let address = step.address.to_string();
         let address = escape(&address);
@@ -93,9 +102,15 @@ impl View {
         let break_line = look.width.is_some_and(|most| used + width(&reason) > most);
         let lead = if break_line { format!("\n{:FIELD_INDENT$}", "") } else { "  ".to_owned() };
         let _ = writeln!(text, "{lead}{}", look.paint(Paint::Dim, format_args!("{dash} {reason}")));
+        if let Some(first) = self.told.filter(|told| is_alike(told, step)) {
+            let same = format!("the same changes as {}", escape(&first.address.to_string()));
+            let _ = writeln!(self.text, "{:FIELD_INDENT$}{}", "", look.paint(Paint::Dim, same));
+            return;
+        }
         for change in &step.changes {
             self.change(step.action, change);
         }
+        self.told = Some(step);
     }
 
     fn change(&mut self, action: Action, change: &Change) {

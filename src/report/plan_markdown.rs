@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::plan_change::{Shown, cut_around, first_difference};
-use super::plan_facts::{self, Expected, disruption_sentence, drift_sentence, plan_sentence, waves};
+use super::plan_facts::{self, Expected, disruption_sentence, drift_sentence, plan_sentence, roll_sentence, waves};
 use super::text::{count, escape};
 use crate::plan::{Action, Change, Plan, Step};
 
@@ -28,6 +28,7 @@ pub fn plan_markdown(plan: &Plan) -> String {
     if let Some(expected) = Expected::of(plan) {
         let _ = writeln!(text, "{}", expected.sentence());
     }
+    notes(&mut text, "🚚 Rolls", plan.rolls.iter().map(roll_sentence));
     notes(&mut text, "⚠️ Disruption", plan.disruptions.iter().map(disruption_sentence));
     notes(&mut text, "🔀 Drift", plan.drift.iter().map(drift_sentence));
     notes(

@@ -205,7 +205,9 @@ fn number(bytes: u64, unit: u64) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// A number of bytes in the unit that fits it: `12.3 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let (name, unit) = unit(bytes);
     format!("{} {name}", number(bytes, unit))
 }

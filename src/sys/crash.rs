@@ -18,6 +18,9 @@ pub const CRASH_POINTS: &[&str] = &[
     "step.operation.before",
     "step.operation.after",
     "step.rollback.before",
+    "step.undo.before",
+    "step.undo.end.before",
+    "step.after.before",
     "step.end.before",
     "step.end.after",
     "journal.end.before",
@@ -73,6 +76,10 @@ pub const CRASH_POINTS: &[&str] = &[
     "docker.network.made",
     "docker.network.emptied",
     "docker.network.removed",
+    "systemd.place.before",
+    "systemd.place.after",
+    "ssh.place.before",
+    "ssh.place.after",
 ];
 
 /// Kills this process as `kill -9` does: no destructor, no handler, no flush.

@@ -32,7 +32,8 @@ asked for is seconds; `300ms`, `5m` and `1h30m` work too. Keys that start with `
 
 In every value, `${var:NAME}` stands for a variable, `${env:NAME}` for an environment variable, `${env:NAME:-default}`
 for one that may be unset or empty, `${file:PATH}` for the content of a file without its last line break (which counts as a
-secret), and `$${` for the text `${` itself.
+secret), and `$${` for the text `${` itself. In texts of a service on a host, and of its checks, `${host:name}`,
+`${host:address}`, `${host:user}`, `${host:labels.NAME}` and `${host:facts.NAME}` stand for what is known of the host.
 ";
 
 /// The whole reference.
@@ -224,7 +225,7 @@ fn commands(out: &mut String) {
     let shared: BTreeSet<String> = ["Global options", "Definition"].iter().map(|&heading| heading.to_owned()).collect();
     flags(out, orch.get_arguments().filter(|arg| arg.get_help_heading().is_some_and(|h| shared.contains(h))));
     out.push_str(
-        "\n`orch init`, `schema` and `completions` read no file, so the flags about it change nothing there.\n",
+        "\n`orch init`, `package`, `schema` and `completions` read no file, so the flags about it change nothing there.\n",
     );
     for verb in orch.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
         command(out, "orch", verb, &shared);

@@ -4,6 +4,7 @@
 //! to ports, on this machine or through one shared OpenSSH connection to another one.
 
 mod control;
+mod exec;
 mod facts;
 mod local;
 mod master;
@@ -12,12 +13,14 @@ mod process;
 mod remote;
 mod script;
 mod slot;
+mod stream;
 mod trouble;
 mod upload;
 
 pub use facts::{Facts, Root};
 pub use script::{Output, Script};
 pub use slot::{STORE, Slot, Stamp, USER_STORE};
+pub use stream::Lines;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::control::Control;
 use self::process::{Intake, Lost, Process, Ran, refusal};
 use self::remote::{Remote, Use};
-use super::{BackendError, Connection, ProgressSink};
+use super::{BackendError, Connection, ExecRequest, ProgressSink};
 use crate::model::{Digest, Place};
 
 /// The machines of a project; cheap to clone. Connects to one when its shell is first used, and ends the
@@ -150,6 +153,25 @@ impl Shell {
         let facts = Arc::new(facts::ask(self).await?);
         *known = Some(facts.clone());
         Ok(facts)
+    }
+
+    /// The lines that a script prints, as it prints them. The script ends when they are dropped: it, and what it
+    /// started in its process group, get SIGTERM. Its time limit is for its start.
+    ///
+    /// # Errors
+    /// When the machine cannot be reached or the rights cannot be had. A script that fails ends the lines with an
+    /// error.
+    pub async fn stream(&self, rights: Rights, script: &Script) -> Result<Lines, BackendError> {
+        stream::stream(self, rights, script).await
+    }
+
+    /// Runs a script with the input and output of a request, and waits for it; its exit code. What the command is,
+    /// and as whom and where it runs, the script knows from its values. Its time limit is for its start.
+    ///
+    /// # Errors
+    /// When the machine cannot be reached, the rights cannot be had, or a terminal is asked for.
+    pub async fn exec(&self, rights: Rights, script: &Script, request: ExecRequest) -> Result<i32, BackendError> {
+        exec::exec(self, rights, script, request).await
     }
 
     /// Connects to a port as from the machine itself: `localhost` is the machine.

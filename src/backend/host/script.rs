@@ -79,6 +79,12 @@ impl Script {
         frame(&format!("{PRELUDE}\nmain() {{\n{body}\n}}\necho '{BEGINS}'\nmain {words}\nexit $?"))
     }
 
+    /// As [`framed`](Self::framed), for a command of a person, whose signals and language are left to it.
+    pub(super) fn framed_for_exec(&self) -> Vec<u8> {
+        let Self { body, words, .. } = self;
+        frame(&format!("main() {{\n{body}\n}}\necho '{BEGINS}'\nmain {words}\nexit $?"))
+    }
+
     /// As [`framed`](Self::framed), for a script that ends with its standard input: with the connection.
     pub(super) fn framed_until_hangup(&self) -> Vec<u8> {
         let Self { body, words, .. } = self;

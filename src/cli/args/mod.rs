@@ -2,6 +2,7 @@
 
 mod change;
 mod look;
+mod package;
 mod source;
 mod state;
 mod values;
@@ -15,6 +16,7 @@ pub use look::{
     CompletionsArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs,
     StatusArgs, UnlockArgs, ValidateArgs,
 };
+pub use package::{PackageArgs, PackageBuildArgs, PackageCommand, PackageInspectArgs, PackageVerifyArgs};
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
 pub use state::{StateArgs, StateCommand};
 pub use values::{Since, TargetArg, VarArg};
@@ -121,6 +123,8 @@ pub enum Verb {
     History(HistoryArgs),
     /// Remove a lock whose holder is gone for good.
     Unlock(UnlockArgs),
+    /// Make packages for hosts, and look into them.
+    Package(PackageArgs),
     /// Print the JSON Schema of a format.
     Schema(SchemaArgs),
     /// Print the completion script for a shell.
@@ -160,7 +164,7 @@ impl Verb {
             Self::Unlock(args) => &args.source,
             Self::Restart(args) | Self::Stop(args) | Self::Start(args) => &args.source,
             Self::Logs(args) => return Some((&args.file.files, &args.values)),
-            Self::Init(_) | Self::Schema(_) | Self::Completions(_) => return None,
+            Self::Init(_) | Self::Package(_) | Self::Schema(_) | Self::Completions(_) => return None,
         };
         Some((&source.file.files, &source.values))
     }
@@ -220,6 +224,7 @@ mod tests {
           state        Look at and repair what is recorded
           history      Show the runs there were: when, who, what, how they ended
           unlock       Remove a lock whose holder is gone for good
+          package      Make packages for hosts, and look into them
           schema       Print the JSON Schema of a format
           completions  Print the completion script for a shell
           restart      Restart services, in dependency order, each behind its health gate

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Address, OnFailure};
+use crate::model::{Address, Digest, OnFailure};
 
 /// Longer than anybody waits, short enough that adding it to a time cannot overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -109,6 +109,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         Err(_) => Duration::try_from(text.parse::<SignedDuration>().map_err(|_| bad())?).map_err(|_| bad())?,
     };
     if parsed > LONGEST { Err(format!("`{text}` is longer than ten years")) } else { Ok(parsed) }
+}
+
+/// A SHA-256 digest, with or without `sha256:` before it.
+pub(super) fn sha256(text: &str) -> Result<Digest, String> {
+    text.trim().strip_prefix("sha256:").unwrap_or(text.trim()).parse()
 }
 
 /// A failure policy by its name in the file.

@@ -8,6 +8,7 @@ mod graph;
 mod history;
 mod init;
 mod logs;
+mod package;
 mod plan;
 mod schema;
 mod show;
@@ -40,6 +41,7 @@ pub(super) fn dispatch(verb: Args, session: &mut Session) -> Result<Exit, OpErro
         Args::Show(args) => show::run(&args, session),
         Args::Graph(args) => graph::run(&args, session),
         Args::State(args) => state::run(&args, session),
+        Args::Package(args) => package::run(&args, session),
         Args::History(args) => history::run(&args, session),
         Args::Unlock(args) => unlock::run(&args, session),
         Args::Schema(args) => schema::run(&args, session),

@@ -8,13 +8,23 @@ use super::{Lowering, disk::Found};
 use crate::config::diagnostic::shorten;
 use crate::config::field::{Entries, Field, RawText, Short, given};
 use crate::config::interpolate::absolute;
-use crate::config::raw::{RawLog, RawProcess, RawRestart};
+use crate::config::raw::{Delay, RawLog, RawProcess, RawRestart, Signal};
 use crate::config::secret::{mark_named, mark_url};
 use crate::config::source::Span;
 use crate::model::{Kind, LogPolicy, ProcessSpec, RestartMode, RestartPolicy, StopSignal, Text};
 
 /// How long a process may take to stop where the file does not say; as Compose.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The signal that asks a program to stop.
+pub(super) fn stop_signal(raw: Option<&Field<Signal>>) -> StopSignal {
+    given(raw).map_or(StopSignal::default(), |signal| signal.0)
+}
+
+/// How long a program may take to stop.
+pub(super) fn stop_timeout(raw: Option<&Field<Delay>>) -> Duration {
+    given(raw).map_or(STOP_TIMEOUT, |delay| delay.0)
+}
 
 impl Lowering<'_> {
     /// A process; `None` when a part that it cannot do without is wrong. `warn` is off for a service
@@ -36,8 +46,8 @@ impl Lowering<'_> {
             working_dir,
             user: given(raw.user.as_ref()).cloned(),
             ports: Vec::new(),
-            stop_signal: given(raw.stop_signal.as_ref()).map_or(StopSignal::default(), |signal| signal.0),
-            stop_timeout: given(raw.stop_timeout.as_ref()).map_or(STOP_TIMEOUT, |delay| delay.0),
+            stop_signal: stop_signal(raw.stop_signal.as_ref()),
+            stop_timeout: stop_timeout(raw.stop_timeout.as_ref()),
             log: self.log(given(raw.log.as_ref())),
             restart: self.restart(raw.restart.as_ref(), kind),
         })
@@ -99,7 +109,9 @@ impl Lowering<'_> {
         }
     }
 
+    /// Checks what holds for every text: no NUL, and nothing of a host that is not known.
     pub(super) fn no_nul(&self, span: Span, value: &str) {
+        self.references(span, value);
         if value.contains('\0') {
             self.error(
                 span,
@@ -122,7 +134,7 @@ impl Lowering<'_> {
         texts.collect()
     }
 
-    fn env(&self, raw: Option<&Field<Entries<RawText>>>) -> BTreeMap<String, Text> {
+    pub(super) fn env(&self, raw: Option<&Field<Entries<RawText>>>) -> BTreeMap<String, Text> {
         let mut env = BTreeMap::new();
         for (span, name, field) in given(raw).into_iter().flat_map(Entries::iter) {
             if name.is_empty() || name.contains(['=', '\0']) {
@@ -164,7 +176,11 @@ impl Lowering<'_> {
         }
     }
 
-    fn restart(&self, raw: Option<&Field<Short<RestartMode, RawRestart>>>, kind: Option<Kind>) -> RestartPolicy {
+    pub(super) fn restart(
+        &self,
+        raw: Option<&Field<Short<RestartMode, RawRestart>>>,
+        kind: Option<Kind>,
+    ) -> RestartPolicy {
         let is_job = kind == Some(Kind::Job);
         let mode = if is_job { RestartMode::Never } else { RestartMode::OnFailure };
         let usual = RestartPolicy { mode, ..RestartPolicy::default() };

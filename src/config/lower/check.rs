@@ -49,15 +49,10 @@ impl Lowering<'_> {
                 }
             }
             RawCheck::Tcp(raw) => {
-                let host = given(raw.host.as_ref()).map_or("localhost", String::as_str);
-                if let (Some(field), true) = (&raw.host, !is_host(host)) {
-                    let message = format!("`{}` is not a host name or address", shorten(host));
-                    self.error(
-                        field.span,
-                        message,
-                        "write it without scheme and port, such as `localhost` or `10.0.0.1`",
-                    );
-                }
+                let host = match raw.host.as_ref().and_then(Field::located) {
+                    Some((span, text)) => self.tcp_host(span, &text.0),
+                    None => "localhost",
+                };
                 let (span, port) = raw.port.located()?;
                 if *port == 0 {
                     self.error(span, "nothing listens on port 0", "use a port from 1 to 65535");
@@ -68,9 +63,16 @@ impl Lowering<'_> {
             RawCheck::Command(raw) => {
                 let args = self.texts(raw.args.as_ref());
                 let (span, command) = raw.command.located()?;
-                // A container has programs and folders of its own.
-                let command = if inside { self.program_inside(span, command) } else { self.program(span, command) };
-                if warn && !inside && backend.is_some() {
+                // A container and a host have programs and folders of their own.
+                let elsewhere = self.target.is_elsewhere();
+                let command = if inside {
+                    self.program_inside(span, command)
+                } else if elsewhere {
+                    self.program_on_host(span, command)
+                } else {
+                    self.program(span, command)
+                };
+                if warn && !inside && !elsewhere && backend.is_some() {
                     self.look_for(span, &command, None);
                 }
                 let expected_exit_code = given(raw.expected_exit_code.as_ref()).copied().unwrap_or(0).into();
@@ -98,6 +100,22 @@ impl Lowering<'_> {
         };
         let check = (!turns_off(raw)).then_some(HealthCheck { probe, policy });
         Some(Lowered { check, local_port, engine })
+    }
+
+    /// Checks the host of a TCP check.
+    fn tcp_host<'t>(&self, span: Span, text: &'t Text) -> &'t str {
+        self.no_nul(span, text.reveal());
+        if text.is_sensitive() {
+            let problem = Diagnostic::error("config::sensitive", "a sensitive value may not stand here").at(span);
+            self.report.push(problem.help("a host is shown in plans; write it out"));
+            return "localhost";
+        }
+        for (on, host) in self.filled(text).into_iter().filter(|(_, host)| !is_host(host.reveal())) {
+            let message = format!("`{}` is not a host name or address{on}", shorten(host.reveal()));
+            self.error(span, message, "write it without scheme and port, such as `localhost` or `10.0.0.1`");
+            break;
+        }
+        text.reveal()
     }
 
     fn engine_test(
@@ -141,12 +159,22 @@ impl Lowering<'_> {
         }
     }
 
-    /// Checks a URL; its port when its host is this machine.
+    /// Checks a URL as it is on each host of the service; its port when its host is this machine.
     fn url(&self, span: Span, url: &Text) -> Option<u16> {
+        self.references(span, url.reveal());
+        let mut port = None;
+        for (on, filled) in self.filled(url) {
+            port = self.url_on(span, &filled, &on)?;
+        }
+        port
+    }
+
+    /// Checks a URL; `None` when it is wrong.
+    fn url_on(&self, span: Span, url: &Text, on: &str) -> Option<Option<u16>> {
         let help = "write it as `http://HOST:PORT/PATH` or `https://...`";
-        let shown = shorten(url.shown());
+        let shown = format!("{}`{on}", shorten(url.shown()));
         let Ok(uri) = url.reveal().parse::<Uri>() else {
-            self.error(span, format!("`{shown}` is not a URL"), help);
+            self.error(span, format!("`{shown} is not a URL"), help);
             return None;
         };
         let usual = match uri.scheme_str() {
@@ -158,7 +186,7 @@ impl Lowering<'_> {
                 return None;
             }
             None => {
-                self.error(span, format!("the URL `{shown}` has no scheme"), help);
+                self.error(span, format!("the URL `{shown} has no scheme"), help);
                 return None;
             }
         };
@@ -169,10 +197,10 @@ impl Lowering<'_> {
             after_host.strip_prefix(host).is_some_and(|rest| !rest.is_empty()) && uri.port_u16().is_none()
         });
         if host.is_empty() || bad_port || port == 0 {
-            self.error(span, format!("the host or port of `{shown}` is wrong"), help);
+            self.error(span, format!("the host or port of `{shown} is wrong"), help);
             return None;
         }
-        is_local(host.trim_start_matches('[').trim_end_matches(']')).then_some(port)
+        Some(is_local(host.trim_start_matches('[').trim_end_matches(']')).then_some(port))
     }
 
     fn status(&self, raw: Option<&Field<OneOrMany<u16>>>) -> StatusMatch {
@@ -209,7 +237,8 @@ impl Lowering<'_> {
                 self.error(span, message, "a name has letters, digits and `-`");
             }
             let Some((span, text)) = field.located() else { continue };
-            if HeaderValue::from_str(text.0.reveal()).is_err() {
+            self.references(span, text.0.reveal());
+            if self.filled(&text.0).iter().any(|(_, text)| HeaderValue::from_str(text.reveal()).is_err()) {
                 let message = "the value of a header is one line without control characters";
                 self.error(span, message, "take the line break out; a file's last one is dropped by itself");
             }

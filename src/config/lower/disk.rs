@@ -2,11 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::config::diagnostic::shorten;
-use crate::model::ContentDigest;
+use crate::config::source::reason;
+use crate::model::{ContentDigest, Digest};
 
 /// The most files that one trigger pattern may match, and the most folders that it is looked for in.
 const MAX_MATCHES: usize = 10_000;
@@ -29,8 +34,8 @@ pub(crate) struct Disk<'a> {
     path_variable: Option<&'a str>,
     found: RefCell<HashMap<PathBuf, Found>>,
     programs: RefCell<HashMap<(String, Option<String>), bool>>,
-    /// The triggers that were read, with their content.
-    read: RefCell<BTreeMap<PathBuf, Option<ContentDigest>>>,
+    /// The files that were read, triggers and what is uploaded, with the digest of their content.
+    read: RefCell<BTreeMap<PathBuf, Option<Digest>>>,
 }
 
 impl<'a> Disk<'a> {
@@ -65,31 +70,42 @@ impl<'a> Disk<'a> {
         has
     }
 
-    /// The digest of a trigger's content; `None` when it does not exist.
+    /// The SHA-256 of a file's content; `None` when it does not exist. It is read once, piece by piece.
     ///
     /// # Errors
     /// When it is something that cannot be read as a file, as a reason for the user.
-    pub(crate) fn digest(&self, path: &Path) -> Result<Option<ContentDigest>, String> {
+    pub(crate) fn sha256(&self, path: &Path) -> Result<Option<Digest>, String> {
         if let Some(digest) = self.read.borrow().get(path) {
             return Ok(*digest);
         }
         let digest = match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => {
-                let content = std::fs::read(path).map_err(|error| crate::config::source::reason(&error))?;
-                Some(ContentDigest::of(&content))
-            }
-            Ok(metadata) if metadata.is_dir() => return Err("it is a folder; name its files, say with `/**`".into()),
+            Ok(metadata) if metadata.is_file() => Some(hash(path).map_err(|error| reason(&error))?),
+            Ok(metadata) if metadata.is_dir() => return Err("it is a folder".into()),
             Ok(_) => return Err("it is not a file".into()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(crate::config::source::reason(&error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(reason(&error)),
         };
         self.read.borrow_mut().insert(path.to_owned(), digest);
         Ok(digest)
     }
 
-    /// The triggers that were read.
-    pub(crate) fn into_read(self) -> BTreeMap<PathBuf, Option<ContentDigest>> {
-        self.read.into_inner()
+    /// The files that were read, with their content.
+    pub(crate) fn into_read(self) -> impl Iterator<Item = (PathBuf, Option<ContentDigest>)> {
+        self.read.into_inner().into_iter().map(|(path, digest)| (path, digest.map(ContentDigest::from)))
+    }
+}
+
+fn hash(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(Digest::new(hasher.finalize().into())),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -6,7 +6,14 @@ mod backend;
 mod check;
 mod disk;
 mod docker;
+mod hosts;
+mod login;
+mod package;
+mod remote;
 mod service;
+mod strategy;
+mod target;
+mod unit;
 
 use std::net::IpAddr;
 
@@ -20,7 +27,9 @@ use crate::model::{OnFailure, ProjectName, Settings};
 use disk::Found;
 
 pub(crate) use disk::Disk;
-pub(crate) use service::{Draft, DraftDependency, Join, NETWORKS, PortClaim};
+pub(crate) use hosts::{Inventory, inventory};
+pub(crate) use service::{Draft, DraftDependency, Join, NETWORKS, PortClaim, Slot, SlotKind};
+pub(crate) use target::Target;
 
 use super::interpolate::{Scope, absolute};
 use std::path::Path;
@@ -33,6 +42,10 @@ pub(crate) struct Lowering<'a> {
     pub(crate) report: &'a Report,
     pub(crate) scope: &'a Scope<'a>,
     pub(crate) disk: &'a Disk<'a>,
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) project: &'a ProjectName,
+    /// Where the service runs that is being lowered.
+    pub(crate) target: &'a Target,
     pub(crate) default_timeout: Duration,
     pub(crate) profiles: &'a [String],
 }
@@ -132,7 +145,7 @@ pub(crate) fn check_networks(networks: &[Named<RawNetwork>], disk: &Disk<'_>, so
 
 /// The subnet that an address with a prefix length is in, as an engine names it: without the bits after
 /// the prefix.
-fn start_of(text: &str) -> Option<String> {
+pub(crate) fn start_of(text: &str) -> Option<String> {
     let (address, length) = text.split_once('/')?;
     let length: u32 = Some(length).filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
     let start = match address.parse().ok()? {

@@ -5,23 +5,24 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::check::turns_off;
-use super::{Lowering, disk};
+use super::unit::{scoped, usual_kind};
+use super::{Lowering, Target, disk};
 use crate::config::diagnostic::{Diagnostic, shorten};
 use crate::config::field::{Field, Names, OneOrMany, given};
 use crate::config::interpolate::absolute;
 use crate::config::merge::Named;
-use crate::config::raw::{RawBackend, RawCheck, RawLifecycle, RawProcess, RawService};
+use crate::config::raw::{RawBackend, RawCheck, RawLifecycle, RawService};
 use crate::config::source::Span;
 use crate::model::{
-    BackendKind, Condition, EngineCheck, ExternalSpec, HealthCheck, Kind, Lifecycle, Probe, Protocol, Service,
-    ServiceName, Spec, Trigger,
+    BackendKind, Condition, ContentDigest, EngineCheck, ExternalSpec, HealthCheck, Kind, Lifecycle, NETWORK_PREFIX,
+    Probe, Protocol, Service, ServiceName, Spec, Trigger, UnitScope,
 };
 
 /// How long a service without a check must keep running.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// The start of the names of the services that orch makes for the file's networks.
-pub(crate) const NETWORKS: &str = "networks.";
+pub(crate) const NETWORKS: &str = NETWORK_PREFIX;
 
 /// A service whose ties to other services are not checked yet.
 #[derive(Debug)]
@@ -45,6 +46,10 @@ pub(crate) struct Draft {
     pub(crate) networks: Vec<Join>,
     /// The name that a container must have on its engine.
     pub(crate) container_name: Option<(Span, String)>,
+    /// Where it runs.
+    pub(crate) target: Target,
+    /// What it has of a host that only one service can have.
+    pub(crate) slots: Vec<Slot>,
     pub(crate) replace_triggered_by: Vec<(Span, String)>,
     pub(crate) renamed_from: Option<(Span, ServiceName)>,
     /// The service, its dependencies still empty; `None` when its backend is wrong.
@@ -60,6 +65,39 @@ pub(crate) struct Join {
     pub(crate) aliases: Vec<String>,
 }
 
+/// A unit, a folder or a file of a host, which only one service can have.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    pub(crate) span: Span,
+    pub(crate) kind: SlotKind,
+    pub(crate) name: String,
+}
+
+/// What is at a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SlotKind {
+    /// A unit of systemd.
+    Unit,
+    /// A folder, and what is below it.
+    Folder,
+    /// A file.
+    File,
+}
+
+impl Slot {
+    pub(super) fn unit(span: Span, scope: UnitScope, name: String) -> Self {
+        Self { span, kind: SlotKind::Unit, name: scoped(scope, &name) }
+    }
+
+    pub(super) fn folder(span: Span, name: String) -> Self {
+        Self { span, kind: SlotKind::Folder, name }
+    }
+
+    pub(super) fn file(span: Span, name: String) -> Self {
+        Self { span, kind: SlotKind::File, name }
+    }
+}
+
 /// Ports of a machine that only one service can have.
 #[derive(Debug, Clone)]
 pub(crate) struct PortClaim {
@@ -68,7 +106,7 @@ pub(crate) struct PortClaim {
     pub(crate) protocol: Protocol,
     /// The machine's address; all of them where it is not given.
     pub(crate) address: Option<IpAddr>,
-    /// The machine, by the address of its engine; `None` for this one.
+    /// The machine, by the address of its engine or by its name; `None` for this one.
     pub(crate) machine: Option<String>,
 }
 
@@ -129,15 +167,18 @@ impl Lowering<'_> {
             network: None,
             networks: Vec::new(),
             container_name: None,
+            target: Target::Here,
+            slots: Vec::new(),
             replace_triggered_by: Vec::new(),
             renamed_from: None,
             service: None,
         };
         // A service that could not be read still exists: what depends on it is not wrong for that.
         let Some(raw) = named.field.get() else { return Some(draft) };
-        draft.kind = match &raw.kind {
-            Some(kind) => kind.get().copied(),
-            None => Some(Kind::Permanent),
+        draft.kind = match (&raw.kind, raw.backend.get()) {
+            (Some(kind), _) => kind.get().copied(),
+            (None, Some(RawBackend::Systemd(unit))) => Some(usual_kind(unit)),
+            (None, _) => Some(Kind::Permanent),
         };
         draft.profiles = given(raw.profiles.as_ref()).into_iter().flatten().filter_map(Field::get).cloned().collect();
         draft.active =
@@ -148,7 +189,16 @@ impl Lowering<'_> {
         let replaced_by = lifecycle.and_then(|lifecycle| given(lifecycle.replace_triggered_by.as_ref()));
         draft.replace_triggered_by = replaced_by.into_iter().flatten().filter_map(|field| owned(Some(field))).collect();
         draft.renamed_from = self.renamed_from(raw);
-        self.build(raw, lifecycle, &mut draft);
+        let target = match raw.backend.get() {
+            Some(RawBackend::Ssh(ssh)) => self.ssh_target(ssh, raw.backend.span),
+            Some(RawBackend::Systemd(unit)) => self.target(unit.host.as_ref(), unit.hosts.as_ref()),
+            Some(RawBackend::Package(package)) => self.target(package.host.as_ref(), package.hosts.as_ref()),
+            Some(RawBackend::Process(_) | RawBackend::Docker(_) | RawBackend::External(_)) => Target::Here,
+            // What runs it is not known, so nothing is said of what its texts may say.
+            None => Target::Wrong,
+        };
+        Lowering { target: &target, ..*self }.build(raw, lifecycle, &mut draft);
+        draft.target = target;
         Some(draft)
     }
 
@@ -180,18 +230,21 @@ impl Lowering<'_> {
         let backend = raw.backend.get().map(|backend| match backend {
             RawBackend::Process(_) => BackendKind::Process,
             RawBackend::Docker(_) => BackendKind::Docker,
+            RawBackend::Ssh(_) => BackendKind::Ssh,
+            RawBackend::Systemd(_) => BackendKind::Systemd,
+            RawBackend::Package(_) => BackendKind::Package,
             RawBackend::External(_) => BackendKind::External,
         });
+        self.fits(raw, backend, draft.kind);
         let checks = self.checks(raw, backend, draft);
         let triggers = self.triggers(raw, draft.active);
         let replicas = self.replicas(raw, backend);
+        let strategy = self.strategy(raw, backend);
+        let probed = checks.local_ports;
         let spec = raw.backend.get().and_then(|backend| match backend {
             RawBackend::Process(raw) => {
                 let mut spec = self.process(raw, draft.kind, draft.active)?;
-                let ports = self.ports(raw, checks.local_ports);
-                spec.ports = ports.iter().map(|(_, port)| *port).collect();
-                let claim = |(span, port)| PortClaim::new(span, port..=port, Protocol::Tcp, None, None);
-                draft.ports = ports.into_iter().map(claim).collect();
+                spec.ports = self.ports(raw.ports.as_ref(), probed, draft);
                 Some(Spec::Process(Box::new(spec)))
             }
             RawBackend::Docker(raw) => {
@@ -199,19 +252,37 @@ impl Lowering<'_> {
                 spec.check = checks.engine;
                 Some(Spec::Docker(Box::new(spec)))
             }
+            RawBackend::Ssh(raw) => {
+                let mut spec = self.ssh(raw, draft.kind, draft.active)?;
+                spec.ports = self.ports(raw.ports.as_ref(), probed, draft);
+                Some(Spec::Ssh(Box::new(spec)))
+            }
+            RawBackend::Systemd(unit) => {
+                let kind_span = raw.kind.as_ref().map_or(raw.backend.span, |kind| kind.span);
+                let kind = draft.kind.map(|kind| (kind, kind_span));
+                let service = (draft.name.as_str(), raw.backend.span);
+                let mut spec = self.unit(unit, service, kind, draft.active, &mut draft.slots)?;
+                spec.ports = self.ports(unit.ports.as_ref(), probed, draft);
+                Some(Spec::Systemd(Box::new(spec)))
+            }
+            RawBackend::Package(raw) => {
+                let mut spec = self.package(raw, draft.active, &mut draft.slots)?;
+                spec.ports = self.ports(raw.ports.as_ref(), probed, draft);
+                Some(Spec::Package(Box::new(spec)))
+            }
             RawBackend::External(_) => {
-                self.external(raw, draft, &checks.list);
+                self.external(raw, &checks.list);
                 Some(Spec::External(ExternalSpec {}))
             }
         });
         let Some(spec) = spec else { return };
-        draft.service = Some(Service {
+        let service = Service {
             name: draft.name.clone(),
             kind: draft.kind.unwrap_or(Kind::Permanent),
             spec,
             replicas,
             hosts: None,
-            strategy: None,
+            strategy,
             dependencies: Vec::new(),
             checks: checks.list,
             lifecycle: lowered_lifecycle(lifecycle),
@@ -219,15 +290,50 @@ impl Lowering<'_> {
             renamed_from: draft.renamed_from.as_ref().map(|(_, name)| name.clone()),
             timeout: given(raw.timeout.as_ref()).map_or(self.default_timeout, |period| period.0),
             settle: given(raw.settle.as_ref()).map_or(SETTLE, |delay| delay.0),
-        });
+        };
+        draft.service = match self.target {
+            Target::Here => Some(service),
+            Target::One(machine) => Some(service.on(machine)),
+            Target::Many(list) => Some(Service { hosts: Some(list.clone()), ..service }),
+            Target::Wrong => None,
+        };
+    }
+
+    /// Whether what runs a service can run one of its kind.
+    fn fits(&self, raw: &RawService, backend: Option<BackendKind>, kind: Option<Kind>) {
+        let (Some(field), Some(kind), Some(backend)) = (&raw.kind, kind, backend) else { return };
+        let (message, help) = match (kind, backend) {
+            (Kind::Job, BackendKind::External) => (
+                "an external service cannot be a job".to_owned(),
+                "orch does not run it and cannot see it end; use `backend: {type: process, ...}` for a job",
+            ),
+            (Kind::Job, BackendKind::Package) => (
+                "a package cannot be a job".to_owned(),
+                "use `post_install` for what runs once with each release, or `backend: {type: ssh, ...}` for a job",
+            ),
+            (Kind::Periodic, backend) if backend != BackendKind::Systemd => (
+                format!("`periodic` needs a backend with a timer, and `{backend}` has none"),
+                "use `backend: {type: systemd, schedule: ..., ...}`, or `job` for what runs once",
+            ),
+            _ => return,
+        };
+        self.error(field.span, message, help);
     }
 
     fn replicas(&self, raw: &RawService, backend: Option<BackendKind>) -> Option<u32> {
         let field = raw.replicas.as_ref()?;
         let count = self.in_range(Some(field), 1..=1000, 1);
-        if let Some(kind @ (BackendKind::Process | BackendKind::External)) = backend {
-            let message = format!("a service of the backend `{kind}` has no replicas");
-            self.error(field.span, message, "take the key away, or use `backend: {type: docker, ...}`");
+        let help = match backend {
+            None | Some(BackendKind::Docker) => None,
+            Some(BackendKind::Ssh | BackendKind::Systemd | BackendKind::Package) => {
+                Some("use `hosts` in the backend for a copy on each of several machines")
+            }
+            Some(BackendKind::Process | BackendKind::Wireguard | BackendKind::External) => {
+                Some("take the key away, or use `backend: {type: docker, ...}`")
+            }
+        };
+        if let (Some(kind), Some(help)) = (backend, help) {
+            self.error(field.span, format!("a service of the backend `{kind}` has no replicas"), help);
         }
         field.get().map(|_| count)
     }
@@ -258,20 +364,22 @@ impl Lowering<'_> {
     }
 
     /// What a service that orch does not run cannot have.
-    fn external(&self, raw: &RawService, draft: &Draft, checks: &[HealthCheck]) {
-        if let (Some(Kind::Job), Some(kind)) = (draft.kind, &raw.kind) {
-            let help = "orch does not run it and cannot see it end; use `backend: {type: process, ...}` for a job";
-            self.error(kind.span, "an external service cannot be a job", help);
-        }
+    fn external(&self, raw: &RawService, checks: &[HealthCheck]) {
         if let (true, Some(field)) = (checks.iter().any(|check| check.probe == Probe::Backend), &raw.health_check) {
             let help = "use an `http`, `tcp`, `command` or `script` check";
             self.error(field.span, "an external service has no backend that knows its health", help);
         }
     }
 
-    /// The local ports of a process: the declared ones, or those that its checks probe.
-    fn ports(&self, raw: &RawProcess, from_checks: Vec<(Span, u16)>) -> Vec<(Span, u16)> {
-        let mut ports = match &raw.ports {
+    /// The local ports of a program, where it runs: the declared ones, or those that its checks probe. They
+    /// are put into the draft, for the checks that see the other services.
+    fn ports(
+        &self,
+        declared: Option<&Field<Vec<Field<u16>>>>,
+        probed: Vec<(Span, u16)>,
+        draft: &mut Draft,
+    ) -> Vec<u16> {
+        let mut ports = match declared {
             Some(declared) => declared
                 .get()
                 .into_iter()
@@ -279,14 +387,25 @@ impl Lowering<'_> {
                 .filter_map(Field::located)
                 .map(|(span, port)| (span, *port))
                 .collect(),
-            None => from_checks,
+            None => probed,
         };
         for (span, _) in ports.iter().filter(|(_, port)| *port == 0) {
             self.error(*span, "nothing listens on port 0", "use a port from 1 to 65535");
         }
         ports.sort_by_key(|(_, port)| *port);
         ports.dedup_by_key(|(_, port)| *port);
-        ports
+        let names: Vec<Option<String>> = match self.target {
+            Target::Here => vec![None],
+            elsewhere => elsewhere.machines().iter().map(|machine| Some(machine.name.clone())).collect(),
+        };
+        for machine in names {
+            let claim = |(span, port): &(Span, u16)| PortClaim {
+                machine: machine.clone(),
+                ..PortClaim::new(*span, *port..=*port, Protocol::Tcp, None, None)
+            };
+            draft.ports.extend(ports.iter().map(claim));
+        }
+        ports.into_iter().map(|(_, port)| port).collect()
     }
 
     fn triggers(&self, raw: &RawService, active: bool) -> Vec<Trigger> {
@@ -306,17 +425,17 @@ impl Lowering<'_> {
                 self.warn(span, "config::missing_trigger", message, "correct the pattern, or make the file");
             }
             for path in paths {
-                match self.disk.digest(&absolute(folder, &path)) {
+                match self.disk.sha256(&absolute(folder, &path)) {
                     Ok(content) => {
                         if content.is_none() {
                             let message = format!("the trigger `{}` does not exist", shorten(&path));
                             self.warn(span, "config::missing_trigger", message, "correct the path, or make the file");
                         }
-                        triggers.push(Trigger { path, content });
+                        triggers.push(Trigger { path, content: content.map(ContentDigest::from) });
                     }
                     Err(reason) => {
                         let message = format!("the trigger `{}` cannot be read: {reason}", shorten(&path));
-                        self.error(span, message, "name files that this user can read");
+                        self.error(span, message, "name files that this user can read, those of a folder with `/**`");
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ByteSize, Delay, Period, RawDocker, Signal};
+use super::{ByteSize, Delay, Period, RawDocker, RawPackage, RawSsh, RawSystemd, Signal};
 use crate::config::field::{Entries, Field, RawText, Short};
 use crate::model::RestartMode;
 
@@ -16,6 +16,12 @@ pub(crate) enum RawBackend {
     Process(Box<RawProcess>),
     /// A container of a Docker engine.
     Docker(Box<RawDocker>),
+    /// A program on a host that is reached over SSH.
+    Ssh(Box<RawSsh>),
+    /// A unit of systemd, on this machine or on hosts.
+    Systemd(Box<RawSystemd>),
+    /// A package that is unpacked on a host as a release.
+    Package(Box<RawPackage>),
     /// Something that orch does not run but waits for: its health checks are all there is to it.
     External(RawExternal),
 }

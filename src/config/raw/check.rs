@@ -109,7 +109,7 @@ impl RawCheck {
 check_types! {
     /// An HTTP or HTTPS GET.
     RawHttp {
-        /// The address: `http://localhost:8080/health`.
+        /// The address: `http://localhost:8080/health`; `localhost` is the machine that the service runs on.
         url: Field<RawText>,
         /// The status, or a list of statuses, that is healthy. Default: any of 200 to 299.
         #[serde(default)]
@@ -123,16 +123,16 @@ check_types! {
     }
     /// A TCP connection.
     RawTcp {
-        /// The host name or address. Default: localhost.
+        /// The host name or address; `localhost` is the machine that the service runs on. Default: localhost.
         #[serde(default)]
-        host: Option<Field<String>>,
+        host: Option<Field<RawText>>,
         /// The port.
         port: Field<u16>,
     }
     /// A command.
     RawCommand {
         /// The program: a path (relative to the file when it holds a `/`), or a bare name. Of a container
-        /// it is the container's, and runs inside it.
+        /// it is the container's, and runs inside it; of a service on a host it is the host's, and runs there.
         command: Field<RawText>,
         /// Its arguments; no shell is involved.
         #[serde(default)]
@@ -143,7 +143,7 @@ check_types! {
     }
     /// A script file.
     RawScript {
-        /// The file, relative to this one.
+        /// The file, relative to this one. Of a service on a host it runs there.
         path: Field<String>,
     }
     /// The backend's own notion of health.

@@ -4,9 +4,13 @@ mod backend;
 mod check;
 mod docker;
 mod engine;
+mod host;
 mod port;
+mod remote;
 mod scalar;
 mod service;
+mod strategy;
+mod unit;
 
 use std::collections::BTreeMap;
 
@@ -21,9 +25,13 @@ pub(crate) use backend::{RawBackend, RawLog, RawProcess, RawRestart};
 pub(crate) use check::{RawBackendCheck, RawBody, RawCheck};
 pub(crate) use docker::{AnyMount, RawDocker, RawJoin, RawMount, RawUlimit};
 pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
+pub(crate) use host::{RawHost, RawMachine};
 pub(crate) use port::Ports;
+pub(crate) use remote::{RawPackage, RawSsh};
 pub(crate) use scalar::{ByteSize, Delay, Period, Signal};
 pub(crate) use service::{RawDependency, RawLifecycle, RawService};
+pub(crate) use strategy::{RawAmount, RawStrategy};
+pub(crate) use unit::{RawExec, RawHostFile, RawSchedule, RawSystemd, ServiceType, UnitRestart};
 
 use super::de::Planned;
 use super::field::{Entries, Field, RawText, scalar_schema};
@@ -33,16 +41,9 @@ use crate::model::OnFailure;
 pub(crate) const PLANNED: &[Planned] = &[
     Planned {
         of: "RawBackend",
-        variants: &["ssh", "systemd", "package", "compose", "helm", "kubernetes"],
+        variants: &["compose", "helm", "kubernetes"],
         message: "is a backend that is not available in this version of orch",
-        help: "use `process` for a local process, `docker` for a container, or `external` to wait for what something else \
-               runs",
-    },
-    Planned {
-        of: "Kind",
-        variants: &["periodic"],
-        message: "needs a backend with a timer, which is not available in this version of orch",
-        help: "use `job` for what runs once and `permanent` for what runs until it is stopped",
+        help: "use `process`, `docker`, `ssh`, `systemd` or `package`, or `external` to wait for what something else runs",
     },
     Planned {
         of: "RawMount",
@@ -69,6 +70,8 @@ pub(crate) struct RawFile {
     /// They are read before everything else, since the rest is read with their values.
     #[schemars(with = "BTreeMap<String, RawVariable>")]
     pub(crate) variables: Option<IgnoredAny>,
+    /// Machines that services run on, by name: an address, a list of names that makes a group, or a map.
+    pub(crate) hosts: Option<Field<Entries<RawHost>>>,
     /// Networks that services are in, by name. One of type `lan` that a container is in is made before the
     /// container, belongs to the project and goes with it.
     pub(crate) networks: Option<Field<Entries<RawNetwork>>>,
@@ -120,7 +123,8 @@ pub(crate) enum RawNetwork {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawLan {
-    /// The subnet, an address and a prefix length: `192.168.1.0/24`. Default: the engine chooses one.
+    /// The subnet, an address and a prefix length: `192.168.1.0/24`. A service on a host whose address is
+    /// outside is an error. Default: the engine chooses one.
     #[serde(default)]
     pub(crate) subnet: Option<Field<String>>,
 }
@@ -129,7 +133,8 @@ pub(crate) struct RawLan {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawWireguard {
-    /// The path of its configuration file.
+    /// Its configuration file, relative to this file; the interface is named like the file, without `.conf`.
+    /// It is brought up before what is in the network.
     pub(crate) config: Field<String>,
 }
 

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Delay, Period, RawBackend, RawCheck};
-use crate::config::field::{Field, Names, OneOrMany};
+use super::{Delay, Period, RawAmount, RawBackend, RawCheck, RawStrategy};
+use crate::config::field::{Field, Names, OneOrMany, Short};
 use crate::model::{Condition, Kind};
 
 /// A service: what runs it, what it needs, how it is known to be well.
@@ -15,8 +15,8 @@ pub(crate) struct RawService {
     #[serde(default)]
     #[expect(dead_code, reason = "it is for whoever reads the file, and it is checked to be a text")]
     pub(crate) description: Option<Field<String>>,
-    /// How long it is meant to run: `permanent` until it is stopped, `job` to completion. Default:
-    /// `permanent`.
+    /// How long it is meant to run: `permanent` until it is stopped, `job` to completion,
+    /// `periodic` whenever its schedule says. Default: `permanent`; with a schedule `periodic`.
     #[serde(default)]
     pub(crate) kind: Option<Field<Kind>>,
     /// What runs it.
@@ -53,6 +53,10 @@ pub(crate) struct RawService {
     /// range of host ports. Default: one copy without a number.
     #[serde(default)]
     pub(crate) replicas: Option<Field<u32>>,
+    /// How a change goes over its copies, on hosts or as replicas: how many are changed at once, or a map
+    /// with more.
+    #[serde(default)]
+    pub(crate) strategy: Option<Field<Short<OneOrMany<RawAmount>, RawStrategy>>>,
     /// The network that it is in.
     #[serde(default)]
     pub(crate) network: Option<Field<String>>,

@@ -4,9 +4,11 @@ mod bad;
 mod docker;
 mod docker_bad;
 mod good;
+mod hosts;
 mod never;
 mod rendered;
 mod schema;
+mod seed;
 
 use std::path::Path;
 

@@ -95,7 +95,7 @@ fn schema_and_loader_agree() {
         json!({"services": {"a": {}}}),
         json!({"services": {"a": {"backend": {"type": "docker"}}}}),
         json!({"services": {"a": {"backend": {"type": "process"}}}}),
-        service(&json!({"kind": "periodic"})),
+        service(&json!({"kind": "sometimes"})),
         service(&json!({"dependencies": "db"})),
         service(&json!({"health_check": {"port": 80}})),
         service(&json!({"health_check": {"type": "tcp", "port": 99999}})),

@@ -1,11 +1,12 @@
-//! The networks that containers are in become services of their own, which come first and go last.
+//! The networks that services are in become services of their own, which come first and go last.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::reach;
 use crate::config::diagnostic::{Diagnostic, Report, shorten};
 use crate::config::field::Field;
-use crate::config::lower::{Draft, Join, NETWORKS};
+use crate::config::lower::{Draft, Join, Lowering, NETWORKS};
 use crate::config::merge::Named;
 use crate::config::raw::RawNetwork;
 use crate::config::source::Span;
@@ -22,14 +23,11 @@ struct Used {
     host: Option<String>,
 }
 
-/// Makes a service of each network that an active container is in, and ties the containers to it. Names
-/// that no network has were reported before.
-pub(crate) fn networks(
-    drafts: &mut [Draft],
-    networks: &[Named<RawNetwork>],
-    timeout: Duration,
-    report: &Report,
-) -> Vec<Service> {
+/// Makes a service of each network that an active service needs to be there, and ties to it what is in it.
+/// Names that no network has were reported before.
+pub(crate) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], lowering: &Lowering<'_>) -> Vec<Service> {
+    let (report, timeout) = (lowering.report, lowering.default_timeout);
+    let tunnels = reach::networks(drafts, networks, lowering);
     let by_name: BTreeMap<&str, &Named<RawNetwork>> =
         networks.iter().map(|network| (network.name.as_str(), network)).collect();
     let mut used: BTreeMap<&str, Used> = BTreeMap::new();
@@ -69,25 +67,31 @@ pub(crate) fn networks(
         let spec = Spec::Network(NetworkSpec { name: name.to_owned(), host, subnet });
         Some(Service { timeout, settle: Duration::ZERO, ..Service::new(service?, spec) })
     });
-    made.collect()
+    made.chain(tunnels).collect()
 }
 
 /// A container needs its network, and is made anew with it: an engine removes no network that a container
 /// is in.
 fn tie(service: &mut Service, network: &ServiceName) {
-    let tie = Dependency { service: network.clone(), condition: Condition::Started, restart: false };
-    service.dependencies.push(tie);
-    service.dependencies.sort_by(|a, b| a.service.cmp(&b.service));
+    depend(service, network);
     service.lifecycle.replace_triggered_by.push(network.clone());
 }
 
-fn service_name(named: &Named<RawNetwork>, report: &Report) -> Option<ServiceName> {
+/// A service needs its network to be there.
+pub(super) fn depend(service: &mut Service, network: &ServiceName) {
+    let tie = Dependency { service: network.clone(), condition: Condition::Started, restart: false };
+    service.dependencies.push(tie);
+    service.dependencies.sort_by(|a, b| a.service.cmp(&b.service));
+}
+
+/// The name of the service that stands for a network.
+pub(super) fn service_name(named: &Named<RawNetwork>, report: &Report) -> Option<ServiceName> {
     let name = format!("{NETWORKS}{}", named.name);
     match ServiceName::new(&name) {
         // The name after the prefix is a name by itself, too.
         Ok(name) if ServiceName::new(&named.name).is_ok() => Some(name),
         Ok(_) | Err(_) => {
-            let message = format!("`{}` cannot be the name of a network that containers are in", shorten(&named.name));
+            let message = format!("`{}` cannot be the name of a network that services are in", shorten(&named.name));
             let help = format!(
                 "use letters, digits, `_`, `-` and `.`, at most {}, and start with a letter or digit",
                 63 - NETWORKS.len()

@@ -10,15 +10,19 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Response, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 use tower_service::Service;
 
+use super::dialled::{self, Dialled};
 use super::{ProbeAnswer, cause, net};
+use crate::backend::Connection;
+use crate::health::Target;
 use crate::model::{BodyMatch, StatusMatch, Text};
 
 /// How much of a body is read, in bytes.
@@ -41,7 +45,7 @@ pub(super) struct Wanted<'a> {
 #[derive(Debug)]
 pub(super) struct HttpClients {
     plain: Plain,
-    tls: OnceCell<Tls>,
+    tls: OnceCell<(Tls, ClientConfig)>,
 }
 
 impl HttpClients {
@@ -49,27 +53,40 @@ impl HttpClients {
         Self { plain: client(connector()), tls: OnceCell::new() }
     }
 
-    async fn get(&self, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, String> {
-        let answer = if request.uri().scheme_str() == Some("https") {
-            self.tls().await?.request(request).await
-        } else {
-            self.plain.request(request).await
+    async fn get(
+        &self,
+        request: Request<Empty<Bytes>>,
+        dialled: Option<Connection>,
+    ) -> Result<Response<Incoming>, String> {
+        let is_tls = request.uri().scheme_str() == Some("https");
+        let answer = match (is_tls, dialled) {
+            (false, None) => self.plain.request(request).await,
+            (true, None) => self.tls().await?.0.request(request).await,
+            (false, Some(connection)) => client(Dialled::new(connection)).request(request).await,
+            (true, Some(connection)) => {
+                let config = self.tls().await?.1.clone();
+                client(secure(config, Dialled::new(connection))).request(request).await
+            }
         };
         answer.map_err(|error| cause(&error))
     }
 
-    /// The client for HTTPS. One that could not be made is tried again by the next probe.
-    async fn tls(&self) -> Result<&Tls, String> {
+    /// The client for HTTPS, and what it trusts. One that could not be made is tried again by the next probe.
+    async fn tls(&self) -> Result<&(Tls, ClientConfig), String> {
         let make = || async {
             // Off the task that drives the gates, as it reads hundreds of files.
             let made = tokio::task::spawn_blocking(|| {
-                let builder = HttpsConnectorBuilder::new().with_native_roots()?;
-                io::Result::Ok(client(builder.https_only().enable_http1().wrap_connector(connector())))
+                let config = ClientConfig::builder().with_native_roots()?.with_no_client_auth();
+                io::Result::Ok((client(secure(config.clone(), connector())), config))
             });
             made.await.map_err(|error| error.to_string())?.map_err(|error| format!("no TLS: {}", cause(&error)))
         };
         self.tls.get_or_try_init(make).await
     }
+}
+
+fn secure<C>(config: ClientConfig, connector: C) -> HttpsConnector<C> {
+    HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().wrap_connector(connector)
 }
 
 /// No connection is kept: a probe is to find out whether one is accepted now, and a kept one may
@@ -89,13 +106,18 @@ fn connector() -> HttpConnector<Resolver> {
 
 pub(super) async fn probe(
     clients: &HttpClients,
+    target: Target<'_>,
     label: &str,
     url: &Text,
     headers: &[(String, Text)],
     wanted: Wanted<'_>,
 ) -> ProbeAnswer {
     let answered = async {
-        let response = clients.get(request(url, headers)?).await?;
+        let request = request(url, headers)?;
+        let uri = request.uri();
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let dialled = dialled::dial(target, net::bare(uri.host().unwrap_or_default()), port).await?;
+        let response = clients.get(request, dialled).await?;
         judge(response, wanted).await
     };
     match answered.await {

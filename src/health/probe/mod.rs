@@ -5,6 +5,7 @@
 
 mod backend;
 mod command;
+mod dialled;
 mod http;
 mod inside;
 mod net;
@@ -99,9 +100,9 @@ impl ServiceProber<'_> {
         match probe {
             Probe::Http { url, expected_status, body, headers } => {
                 let wanted = http::Wanted { status: expected_status, body: body.as_ref() };
-                http::probe(&self.env.http, &label, url, headers, wanted).await
+                http::probe(&self.env.http, self.target, &label, url, headers, wanted).await
             }
-            Probe::Tcp { host, port } => tcp::probe(&label, host, *port).await,
+            Probe::Tcp { host, port } => tcp::probe(self.target, &label, host, *port).await,
             Probe::Command { command, args, expected_exit_code } => {
                 let call = command::Call { label: &label, program: command.reveal().as_ref(), args };
                 command::probe(&call, *expected_exit_code, self.service, &self.env.base).await

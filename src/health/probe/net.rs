@@ -23,6 +23,6 @@ pub(super) fn shown(host: &str, port: u16) -> String {
 }
 
 /// An IPv6 address may stand in brackets.
-fn bare(host: &str) -> &str {
+pub(super) fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

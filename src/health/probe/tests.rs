@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
-use crate::backend::{Answer, BackendError, Command, Listing, Observer};
+use crate::backend::{Answer, BackendError, Command, Connection, Listing, Observer};
 use crate::health::{check_many, check_once, gate};
 use crate::model::{
     Address, BackendKind, BodyMatch, CheckPolicy, Conflict, Digest, DigestKey, DockerSpec, EngineCheck, ExternalSpec,
@@ -441,4 +441,67 @@ async fn the_check_of_an_engine_is_run_at_once_before_the_engine_asks() {
     assert!(ask(0, long).await.healthy);
     assert_eq!(ask(1, long).await.detail, "docker: starting", "a failure is left to the engine");
     assert!(!ask(0, over).await.healthy, "the engine asked already");
+}
+
+/// Something that runs on another machine, which is another port of this one: it has what listens there, and
+/// nothing else.
+struct Elsewhere(u16);
+
+#[async_trait]
+impl Observer for Elsewhere {
+    async fn list(&self) -> Result<Listing, BackendError> {
+        Ok(Listing::default())
+    }
+
+    async fn conflicts(&self, _: &[&Instance]) -> Result<BTreeMap<Address, Vec<Conflict>>, BackendError> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn inspect(&self, _: &ObjectId) -> Result<Option<ObservedObject>, BackendError> {
+        Ok(None)
+    }
+
+    async fn tail(&self, _: &ObjectId, _: usize) -> Result<Vec<String>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn log_files(&self, _: &ObjectId) -> Result<Vec<PathBuf>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn dial(&self, _: &ObjectId, host: &str, port: u16) -> Result<Option<Connection>, BackendError> {
+        assert!(dialled::is_own(host), "{host} is not for the machine");
+        match port {
+            8080 => Ok(Some(Box::new(tokio::net::TcpStream::connect(("127.0.0.1", self.0)).await.unwrap()))),
+            _ => Err(BackendError::new("connection refused")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn localhost_is_the_machine_that_the_service_runs_on() {
+    let there = server(|request| ok(request.lines().find(|line| line.starts_with("host")).unwrap_or(""))).await;
+    let here = server(|_| ok("here")).await;
+    let (elsewhere, object) = (Elsewhere(there), ObjectId::new("web"));
+    let ask = async |probe| {
+        let service = service(Spec::External(ExternalSpec {}), probe, Duration::from_secs(5));
+        let target: Target<'_> = Some((&elsewhere, &object));
+        let answer = ServiceProber { service: &service, target, env: &env() }.probe(0).await;
+        (answer.healthy, answer.detail)
+    };
+    for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "LocalHost"] {
+        let body = BodyMatch::Contains(format!("host: {host}:8080").to_lowercase());
+        let answer = ask(get_body(format!("http://{}:8080/", host.to_lowercase()), body)).await;
+        assert!(answer.0, "{answer:?}");
+        let tcp = ask(Probe::Tcp { host: host.into(), port: 8080 }).await;
+        assert!(tcp.0, "{tcp:?}");
+        let closed = ask(Probe::Tcp { host: host.into(), port: 1 }).await;
+        assert!(!closed.0 && closed.1.ends_with(": connection refused"), "{closed:?}");
+    }
+    let refused = ask(get(format!("http://localhost:{here}/"))).await;
+    assert_eq!(refused, told(false, format!("GET http://localhost:{here}/: connection refused")));
+    // Over the connection goes TLS, which what listens there does not speak.
+    let secure = ask(get("https://localhost:8080/")).await;
+    assert!(!secure.0 && !secure.1.contains("connection refused"), "{secure:?}");
+    assert!(!dialled::is_own("10.0.0.1") && !dialled::is_own("localhost.example.com"));
 }

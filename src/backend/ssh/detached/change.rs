@@ -169,7 +169,7 @@ impl Detached {
             return Err(BackendError::new(format!("cannot upload {shown}: it does not exist"))
                 .with_hint("make the file, and plan again"));
         };
-        let sha = content.plain();
+        let sha = content;
         let asked = self.run(slot, &self.script(FOLDER, &slot.folder(), [sha.to_string().as_str()]).within(QUICK));
         let answer = asked.await?;
         let text = answer.text();

@@ -1,20 +1,22 @@
 //! The scripts that change a slot, and what their refusals mean.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::definition::Definition;
 use super::quote::span;
 use super::{rights, store};
-use crate::backend::BackendError;
 use crate::backend::host::{Output, Script, Shell, Slot, Stamp};
-use crate::model::{Address, OpId, UnitScope};
+use crate::backend::{BackendError, ProgressSink};
+use crate::model::{Address, Digest, OpId, UnitScope};
 
 const PRELUDE: &str = include_str!("scripts/prelude.sh");
 const PLACE: &str = include_str!("scripts/place.sh");
 const AWAY: &str = include_str!("scripts/away.sh");
 const BACK: &str = include_str!("scripts/back.sh");
 const REMOVE: &str = include_str!("scripts/remove.sh");
+const ROOM: &str = include_str!("scripts/room.sh");
 const POWER: &str = include_str!("scripts/power.sh");
 const CONFIRM: &str = include_str!("scripts/confirm.sh");
 
@@ -104,6 +106,28 @@ impl UnitSlot {
         self.run(&[AWAY, BACK], [op.as_str(), ""], STOPPING).await
     }
 
+    /// Uploads a file that a [`Body::Copy`](super::Body::Copy) takes from `uploads/DIGEST` of the slot's folder, unless
+    /// it is there, or at `place` already.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or does not fit on the machine.
+    pub async fn upload(
+        &self,
+        from: &Path,
+        sha256: Digest,
+        place: &str,
+        progress: &ProgressSink,
+    ) -> Result<(), BackendError> {
+        let digest = sha256.to_string();
+        let script = self.script(&[ROOM], [digest.as_str(), place]).within(QUICK);
+        let output = self.shell.run(rights(self.manager), &script).await?;
+        self.judge(&output)?;
+        match output.text().lines().find_map(|line| line.strip_prefix("to ")) {
+            Some(to) => self.shell.upload(rights(self.manager), from, to, 0o700, sha256, progress).await,
+            None => Ok(()),
+        }
+    }
+
     /// Stops the units and takes everything away, if the slot is still this instance's.
     ///
     /// # Errors
@@ -138,6 +162,14 @@ impl UnitSlot {
         self.judge(&output)
     }
 
+    pub(super) fn shell(&self) -> &Shell {
+        &self.shell
+    }
+
+    pub(super) fn manager(&self) -> UnitScope {
+        self.manager
+    }
+
     async fn run<'v>(
         &self,
         parts: &[&str],
@@ -149,7 +181,7 @@ impl UnitSlot {
         self.judge(&output)
     }
 
-    fn script<'v>(&self, parts: &[&str], values: impl IntoIterator<Item = &'v str>) -> Script {
+    pub(super) fn script<'v>(&self, parts: &[&str], values: impl IntoIterator<Item = &'v str>) -> Script {
         let head = self.head();
         let mut all: Vec<&str> = head.iter().map(String::as_str).collect();
         for value in values {
@@ -171,7 +203,7 @@ impl UnitSlot {
         format!("main() {{\n{}\n}}\nmain {} </dev/null", body(&[AWAY, BACK]), quoted.join(" "))
     }
 
-    fn judge(&self, output: &Output) -> Result<(), BackendError> {
+    pub(super) fn judge(&self, output: &Output) -> Result<(), BackendError> {
         if output.is_success() {
             return Ok(());
         }
@@ -219,13 +251,14 @@ impl UnitSlot {
             ),
             52 => ("nothing is kept that it could go back to".to_owned(), ""),
             53 => ("it is gone".to_owned(), "`orch apply` makes it again"),
+            54 => (format!("it belongs to {what}"), "take that service away first, or use `renamed_from`"),
             code => (format!("exit code {code}: {what}"), ""),
         };
         let error = self.failed(&message);
         if hint.is_empty() { error } else { error.with_hint(hint) }
     }
 
-    fn failed(&self, why: &str) -> BackendError {
+    pub(super) fn failed(&self, why: &str) -> BackendError {
         BackendError::new(format!("cannot change {} on {}: {why}", self.slot.name, self.shell.place()))
     }
 }

@@ -15,6 +15,7 @@
 
 mod change;
 mod definition;
+mod inside;
 mod look;
 mod quote;
 mod render;
@@ -22,7 +23,8 @@ mod show;
 
 pub use change::{UnitSlot, Verb};
 pub use definition::{Body, Definition, Piece, unit_folder};
-pub use look::{Found, look};
+pub use look::{Clock, Found, Manifest, SeenFile, look};
+pub(in crate::backend) use quote::{literal, span};
 pub use render::{Origin, render};
 pub use show::Shown;
 

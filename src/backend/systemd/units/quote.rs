@@ -56,8 +56,7 @@ fn quote(word: &str, variables: bool, line: &mut String) -> Result<(), BackendEr
 }
 
 /// A value that stands for itself, without specifiers.
-#[expect(dead_code, reason = "the backend `ssh` will use it")]
-pub(super) fn literal(value: &str) -> String {
+pub(in crate::backend) fn literal(value: &str) -> String {
     value.replace('%', "%%")
 }
 
@@ -104,7 +103,7 @@ pub(super) fn setting<'v>(name: &str, value: &'v str) -> Result<&'v str, Backend
 }
 
 /// A time span as systemd reads it, exact to the microsecond.
-pub(super) fn span(duration: std::time::Duration) -> String {
+pub(in crate::backend) fn span(duration: std::time::Duration) -> String {
     let micros = duration.as_micros();
     if micros.is_multiple_of(1_000_000) { format!("{}s", micros / 1_000_000) } else { format!("{micros}us") }
 }

@@ -46,4 +46,4 @@ echo units
 set -f
 export TZ=UTC
 # shellcheck disable=SC2086
-sc show --property=Id,Names,Type,LoadState,UnitFileState,ActiveState,SubState,Result,NRestarts,MainPID,ExecMainPID,ExecMainCode,ExecMainStatus,InvocationID,NeedDaemonReload,DropInPaths,FragmentPath,Job,StatusText,User,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,StateChangeTimestampMonotonic,NextElapseUSecRealtime,LastTriggerUSec,RemainAfterExit -- $units 2>&1
+sc show --property=Id,Names,Type,LoadState,UnitFileState,ActiveState,SubState,Result,NRestarts,MainPID,ExecMainPID,ExecMainCode,ExecMainStatus,InvocationID,NeedDaemonReload,DropInPaths,FragmentPath,Job,StatusText,User,InactiveExitTimestampMonotonic,StateChangeTimestampMonotonic,NextElapseUSecRealtime,LastTriggerUSec,RemainAfterExit -- $units 2>&1

@@ -170,6 +170,16 @@ if [ -z "$interrupted" ] && [ "$old_op $old_verb" = "$op $verb" ]; then
     exit 0
 fi
 
+if [ "$verb" = create ] && [ -f "$slot/stamp.json" ]; then
+    # A slot of another service is not taken over by making a new one.
+    address=${stamp#*\"address\":\"}
+    address=${address%%\"*}
+    old_address=$(cat "$slot/stamp.json")
+    old_address=${old_address#*\"address\":\"}
+    old_address=${old_address%%\"*}
+    [ "$address" = "$old_address" ] || fail 54 "$old_address"
+fi
+
 base=own manifest= new_paths= has_units=
 each_item list_item "$@"
 old_paths_at= pending_paths_at=
@@ -230,6 +240,7 @@ sync
 mv -f "$slot/manifest.next" "$slot/manifest" || fail 43 "$slot/manifest"
 write stamp.json "$stamp"
 rm -f "$slot/pending" "$slot/stopped"
+rm -rf "$slot/uploads"
 keep "$slot"
 [ -z "$said" ] || fail 46 "$said"
 echo done

@@ -1,5 +1,7 @@
 //! Runs of whole plans against the fake backend: failures, rollbacks, signals, a full disk.
 
+mod rolls;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::dispatcher::{Dispatcher, Happening, Job, Reaction};
-use super::{GoOn, RunReport, Signal, Work, run};
+use super::{Ask, GoOn, RunReport, Signal, Work, run};
 use crate::backend::fake::{Fake, Fault};
 use crate::backend::{Observer, Operators};
 use crate::event::{EventSink, RunOutcome, StepOutcome, What};
@@ -66,6 +68,7 @@ fn process(name: &str, arg: &str, needs: &[(&str, Condition)]) -> Service {
 /// A project whose runs go to the fake backend.
 struct Bench {
     fake: Fake,
+    ask: Arc<dyn Ask>,
     records: BTreeMap<Address, Record>,
     on_failure: OnFailure,
     runs: u32,
@@ -95,16 +98,23 @@ impl Ran {
 }
 
 fn instances(services: &[Service]) -> BTreeMap<Address, Instance> {
-    let instance = |service: &Service| {
-        let address = Address::only(service.name.clone());
-        (address.clone(), Instance::new(address, Arc::new(service.clone()), None, &DigestKey::new([3; 32])))
+    let key = DigestKey::new([3; 32]);
+    let copies = |service: &Service| -> Vec<(Address, Service)> {
+        let name = &service.name;
+        match &service.hosts {
+            Some(hosts) => hosts.iter().map(|host| (Address::on(name.clone(), &host.name), service.on(host))).collect(),
+            None => vec![(Address::only(name.clone()), service.clone())],
+        }
     };
-    services.iter().map(instance).collect()
+    let instance = |(address, service): (Address, Service)| {
+        (address.clone(), Instance::new(address, Arc::new(service), None, &key))
+    };
+    services.iter().flat_map(copies).map(instance).collect()
 }
 
 impl Bench {
     fn new(on_failure: OnFailure) -> Self {
-        Self { fake: Fake::default(), records: BTreeMap::new(), on_failure, runs: 0 }
+        Self { fake: Fake::default(), records: BTreeMap::new(), ask: Arc::new(GoOn), on_failure, runs: 0 }
     }
 
     async fn plan(&self, services: &[Service]) -> Plan {
@@ -150,7 +160,8 @@ impl Bench {
         let base = State { records: self.records.clone(), ..State::default() };
         let intents = Arc::new(MemoryIntents::new(base).with_room(room));
         let folder = tempfile::tempdir().unwrap();
-        let operators = Operators::default().with(BackendKind::Process, Arc::new(self.fake.clone()));
+        let fake = Arc::new(self.fake.clone());
+        let operators = Operators::default().with(BackendKind::Process, fake.clone()).with(BackendKind::Ssh, fake);
         let work = Work {
             run: RunId::new(format!("r{}", self.runs)),
             plan: self.plan(services).await,
@@ -159,7 +170,7 @@ impl Bench {
             operators,
             probe_env: ProbeEnv::new(BTreeMap::new()),
             intents: intents.clone(),
-            ask: Arc::new(GoOn),
+            ask: self.ask.clone(),
             made: Mutex::default(),
             events,
             clock: || Timestamp::UNIX_EPOCH,

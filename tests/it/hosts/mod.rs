@@ -1,5 +1,6 @@
 //! Services on other machines.
 
+mod detached;
 mod shell;
 mod smoke;
 mod systemd;

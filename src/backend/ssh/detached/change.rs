@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::definition::{hundredths, path, render};
-use super::{Detached, IDENTITY, KEEPER, PRELUDE, QUICK, STOPPING};
-use crate::backend::host::{Rights, STORE, Slot, Stamp, USER_STORE};
+use super::{Detached, IDENTITY, KEEPER, PRELUDE, QUICK, STOPPING, rights};
+use crate::backend::host::{STORE, Slot, Stamp, USER_STORE};
 use crate::backend::{BackendError, OpContext};
 use crate::model::{BackendKind, Digest, Instance, RemoteSpec, Spec};
 
@@ -47,7 +47,12 @@ impl Detached {
     /// When the slot is gone or the machine cannot do it.
     pub async fn update(&self, slot: &Slot, instance: &Instance) -> Result<(), BackendError> {
         let gone = || self.refusal(slot, 53, "");
-        let stamp = self.look(&slot.folder()).await?.into_iter().find_map(|found| found.stamp).ok_or_else(gone)?;
+        let stamp = self
+            .look(rights(slot), &slot.folder())
+            .await?
+            .into_iter()
+            .find_map(|found| found.stamp)
+            .ok_or_else(gone)?;
         let stamp = Stamp {
             project: self.project.clone(),
             address: instance.address.clone(),
@@ -97,17 +102,11 @@ impl Detached {
     /// When it cannot be reached, or has gone back by itself.
     pub async fn confirm(&self, op: &OpContext, slot: &Slot) -> Result<(), BackendError> {
         let script = self.script(CONFIRM, &slot.folder(), [op.op_id.as_str()]).within(QUICK);
-        let output = self.shell.reach_anew(Rights::Root, &script).await?;
+        let output = self.shell.reach_anew(rights(slot), &script).await?;
         if output.is_success() { Ok(()) } else { Err(self.refusal(slot, output.code, &output.stderr)) }
     }
 
-    async fn place(
-        &self,
-        verb: &str,
-        op: &OpContext,
-        slot: &Slot,
-        instance: &Instance,
-    ) -> Result<(), BackendError> {
+    async fn place(&self, verb: &str, op: &OpContext, slot: &Slot, instance: &Instance) -> Result<(), BackendError> {
         let spec = spec(instance)?;
         let definition = render(spec, instance, &op.op_id, self.setup.log, &self.setup.interpreter)?;
         // As the script writes it: with a line end.
@@ -157,12 +156,7 @@ impl Detached {
     }
 
     /// Puts the file that becomes the program into the slot's folder, from where the script takes it; its digest.
-    async fn upload(
-        &self,
-        op: &OpContext,
-        slot: &Slot,
-        spec: &RemoteSpec,
-    ) -> Result<Option<Digest>, BackendError> {
+    async fn upload(&self, op: &OpContext, slot: &Slot, spec: &RemoteSpec) -> Result<Option<Digest>, BackendError> {
         let Some(upload) = &spec.upload else { return Ok(None) };
         let shown = upload.path.display();
         let Some(content) = upload.content else {
@@ -170,13 +164,13 @@ impl Detached {
                 .with_hint("make the file, and plan again"));
         };
         let sha = content;
-        let asked = self.run(slot, &self.script(FOLDER, &slot.folder(), [sha.to_string().as_str()]).within(QUICK));
-        let answer = asked.await?;
+        let script = self.script(FOLDER, &slot.folder(), [sha.to_string().as_str()]).within(QUICK);
+        let answer = self.run(slot, &script).await?;
         let text = answer.text();
         let folder = text.lines().find_map(|line| line.strip_prefix("folder ")).unwrap_or_default();
         if !text.lines().any(|line| line == "there") {
             let to = format!("{folder}/upload.{sha}");
-            self.shell.upload(Rights::Root, &upload.path, &to, 0o700, sha, &op.progress).await?;
+            self.shell.upload(rights(slot), &upload.path, &to, 0o700, sha, &op.progress).await?;
         }
         Ok(Some(sha))
     }

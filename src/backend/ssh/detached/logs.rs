@@ -2,8 +2,8 @@
 
 use futures_util::StreamExt;
 
-use super::{Detached, QUICK};
-use crate::backend::host::{Rights, Slot};
+use super::{Detached, QUICK, rights};
+use crate::backend::host::Slot;
 use crate::backend::{BackendError, LogLine, LogQuery, LogStream};
 
 const TAIL: &str = include_str!("scripts/tail.sh");
@@ -29,7 +29,7 @@ impl Detached {
         let lines = query.lines.map(|lines| lines.to_string()).unwrap_or_default();
         let follow = if query.follow { "follow" } else { "" };
         let script = self.script(FOLLOW, &slot.folder(), [lines.as_str(), follow]);
-        let lines = self.shell.stream(Rights::Root, &script).await?;
+        let lines = self.shell.stream(rights(slot), &script).await?;
         Ok(Box::pin(lines.map(|line| line.map(|text| LogLine { at: None, text }))))
     }
 }

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Detached, QUICK};
+use super::{Detached, QUICK, rights};
 use crate::backend::BackendError;
-use crate::backend::host::{Rights, Slot, Stamp};
+use crate::backend::host::{Rights, STORE, Script, Slot, Stamp};
 use crate::model::{BackendKind, Digest, Drift, DriftKind, Exit, ObjectState, ObservedObject, Repair};
 
 const LOOK: &str = include_str!("scripts/look.sh");
+
+/// Says whether there is anything of a scope in the store of root; `$1` is its folder.
+const IS_ANYTHING: &str = r#"[ ! -d "$1" ]"#;
 
 /// A slot as it was found.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,7 +58,20 @@ impl Detached {
     /// # Errors
     /// When the machine cannot be asked.
     pub async fn list(&self) -> Result<Vec<ObservedObject>, BackendError> {
-        let found = self.look(&format!("{}-*", BackendKind::Ssh)).await?;
+        let pattern = format!("{}-*", BackendKind::Ssh);
+        let facts = self.shell.facts().await?;
+        let mut found = self.look(Rights::Login, &pattern).await?;
+        if facts.uid != 0 {
+            let root = STORE.to_owned() + "/" + &self.scope;
+            if facts.can_be_root() {
+                found.extend(self.look(Rights::Root, &pattern).await?);
+            } else if !self.shell.run(Rights::Login, &Script::new(IS_ANYTHING, [root.as_str()])).await?.is_success() {
+                // Someone had root's rights before. Without them nobody sees what is there.
+                return Err(self.shell.run(Rights::Root, &Script::new("true", [])).await.err().unwrap_or_else(|| {
+                    BackendError::new(format!("cannot look at {root} on {} without root", self.shell.place()))
+                }));
+            }
+        }
         let host = self.shell.place().key();
         Ok(found.iter().filter_map(|found| found.object(&host)).collect())
     }
@@ -65,14 +81,14 @@ impl Detached {
     /// # Errors
     /// When the machine cannot be asked.
     pub async fn inspect(&self, slot: &Slot) -> Result<Option<ObservedObject>, BackendError> {
-        let found = self.look(&slot.folder()).await?;
+        let found = self.look(rights(slot), &slot.folder()).await?;
         Ok(found.first().and_then(|found| found.object(&slot.host)))
     }
 
     /// The slots whose folders match a pattern of the shell.
-    pub(super) async fn look(&self, pattern: &str) -> Result<Vec<Found>, BackendError> {
+    pub(super) async fn look(&self, rights: Rights, pattern: &str) -> Result<Vec<Found>, BackendError> {
         let script = self.script(LOOK, "", [pattern]).within(QUICK);
-        let output = self.shell.run(Rights::Root, &script).await?;
+        let output = self.shell.run(rights, &script).await?;
         if output.is_success() {
             return Ok(parse(&output.text(), crate::sys::now()));
         }

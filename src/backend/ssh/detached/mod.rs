@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::backend::BackendError;
 use crate::backend::host::{Output, Rights, STORE, Script, Shell, Slot, USER_STORE};
-use crate::model::{LogPolicy, ProjectName};
+use crate::model::{Address, InstanceKey, LogPolicy, ProjectName};
 
 const IDENTITY: &str = include_str!("scripts/identity.sh");
 const KEEPER: &str = include_str!("scripts/keeper.sh");
@@ -83,7 +83,7 @@ impl Detached {
     }
 
     async fn run(&self, slot: &Slot, script: &Script) -> Result<Output, BackendError> {
-        let output = self.shell.run(Rights::Root, script).await?;
+        let output = self.shell.run(rights(slot), script).await?;
         if output.is_success() {
             return Ok(output);
         }
@@ -94,18 +94,23 @@ impl Detached {
 
     fn refusal(&self, slot: &Slot, code: i32, what: &str) -> BackendError {
         let (message, hint) = match code {
-            40 => (format!("there is no `{what}` there"), "install coreutils and util-linux, or busybox with all of it"),
+            40 => {
+                (format!("there is no `{what}` there"), "install coreutils and util-linux, or busybox with all of it")
+            }
             41 => (
                 format!("{what} is there already, and is not of this service"),
                 "remove it, or give the program another path: orch changes nothing that it did not write",
             ),
-            43 => {
-                (format!("cannot write {what}"), "see that there is space on the disk, and that the path can be written")
-            }
+            43 => (
+                format!("cannot write {what}"),
+                "see that there is space on the disk, and that the path can be written",
+            ),
             45 => (format!("another script has worked on {what} for 5 minutes"), "see what it waits for, and end it"),
             46 => (format!("processes do not end: {what}"), "look for processes that wait for a device"),
             47 => (format!("there is no user {what}"), "make the user there, or correct `run_as`"),
-            48 => (format!("there is no program {what}"), "install it there, or let orch upload it: give it an `upload`"),
+            48 => {
+                (format!("there is no program {what}"), "install it there, or let orch upload it: give it an `upload`")
+            }
             49 => (
                 "it has gone back by itself: it was not confirmed in time".to_owned(),
                 "see what cut the connection, or give `confirm` more time",
@@ -121,6 +126,33 @@ impl Detached {
         let error = BackendError::new(format!("cannot change {} on {}: {message}", slot.name, self.shell.place()));
         if hint.is_empty() { error } else { error.with_hint(hint) }
     }
+}
+
+/// What the name of a slot of a user without root's rights begins with.
+const USER: &str = "user/";
+/// What comes then for a program under a keeper: no unit has such a name.
+const KEEPER_NAME: &str = "keeper/";
+
+/// What the slot of a new object is called; `as_user` where root's rights cannot be had.
+#[must_use]
+pub fn name(project: &ProjectName, address: &Address, as_user: bool) -> String {
+    let copy = match &address.key {
+        InstanceKey::Replica(index) => format!(":{index}"),
+        // Each machine has a name of its own for it.
+        InstanceKey::Only | InstanceKey::Host(_) => String::new(),
+    };
+    format!("{}{KEEPER_NAME}{project}-{}{copy}", if as_user { USER } else { "" }, address.service)
+}
+
+/// Whether a slot is a program under a keeper.
+#[must_use]
+pub fn is_kept(slot: &Slot) -> bool {
+    slot.name.strip_prefix(USER).unwrap_or(&slot.name).starts_with(KEEPER_NAME)
+}
+
+/// The rights that it takes to change a slot.
+fn rights(slot: &Slot) -> Rights {
+    if slot.name.starts_with(USER) { Rights::Login } else { Rights::Root }
 }
 
 /// How long a script may take that stops nothing.

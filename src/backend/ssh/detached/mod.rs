@@ -13,7 +13,7 @@
 //! | `lock` | locked by the keeper for its whole life |
 //! | `status` | what the keeper knows, whole at any instant |
 //! | `events` | where the keeper is told what happened |
-//! | `log`, `log.1`, ... | what the service said |
+//! | `log.1`, `log.2`, ... | what the service said; the last one is written to |
 //! | `previous/` | what it takes to go back |
 
 mod change;

@@ -243,21 +243,19 @@ execute() {
     become "$@"
 }
 
-# A log that is full goes to `log.1`, what was there to `log.2` ... A line may begin in one file and end in the next.
+# The log is `log.1`, and when that is full `log.2` ... No file is ever renamed, so that whoever reads one reads it to
+# its end and then the next one. A line may begin in one file and end in the next.
 write_log() {
+    number=$(ls "$slot" | sed -n 's/^log\.\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1)
+    number=${number:-1}
     while :; do
-        size=$(wc -c 2>/dev/null <"$slot/log") || size=0
+        size=$(wc -c 2>/dev/null <"$slot/log.$number") || size=0
         if [ "$size" -ge "$log_size" ]; then
-            number=$log_keep
-            while [ "$number" -gt 1 ]; do
-                [ ! -f "$slot/log.$((number - 1))" ] || mv -f "$slot/log.$((number - 1))" "$slot/log.$number"
-                number=$((number - 1))
-            done
-            mv -f "$slot/log" "$slot/log.1"
-            size=0
+            number=$((number + 1)) size=0
+            rm -f "$slot/log.$((number - log_keep - 1))"
         fi
         # `dd` takes from the pipe only what it writes. A read may give little, so that the size is looked at again.
-        if said=$(dd bs=65536 count=$(((log_size - size) / 65536 + 16)) 2>&1 >>"$slot/log"); then
+        if said=$(dd bs=65536 count=$(((log_size - size) / 65536 + 16)) 2>&1 >>"$slot/log.$number"); then
             case $nl$said in
                 *"${nl}0+0 records in"*) return ;;
             esac

@@ -36,6 +36,8 @@ struct World {
     objects: BTreeMap<ObjectId, ObservedObject>,
     faults: BTreeMap<(Address, Digest), Fault>,
     calls: Vec<String>,
+    /// How long it takes to make something.
+    takes: std::time::Duration,
 }
 
 impl Fake {
@@ -48,6 +50,11 @@ impl Fake {
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.world().calls.clone()
+    }
+
+    /// From now on it takes so long to make something.
+    pub fn take(&self, takes: std::time::Duration) {
+        self.world().takes = takes;
     }
 
     /// Lets what is at an address die.
@@ -83,6 +90,10 @@ impl Fake {
 
     /// The object that an attempt makes, with what is wrong with it.
     async fn made(&self, op: &OpContext, instance: &Instance) -> Result<ObservedObject, BackendError> {
+        let takes = self.world().takes;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         let fault = self.fault(&instance.address, instance.revision);
         match fault {
             Some(Fault::Refuses) => return Err(BackendError::new("no such file").with_hint("build it")),

@@ -7,6 +7,7 @@ pub mod docker;
 #[cfg(test)]
 pub mod fake;
 pub mod host;
+pub mod package;
 pub mod process;
 pub mod ssh;
 pub mod systemd;
@@ -27,7 +28,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::model::{
-    Address, BackendKind, Conflict, Instance, ObjectId, ObservedObject, OpId, Pins, Service, ServiceName, Spec,
+    Address, BackendKind, Conflict, Health, Instance, ObjectId, ObservedObject, OpId, Pins, Service, ServiceName, Spec,
 };
 
 /// Looks at what a backend runs and changes nothing.
@@ -81,6 +82,15 @@ pub trait Observer: Send + Sync {
     /// # Errors
     /// When the backend cannot be asked, or the command cannot be started there.
     async fn probe_inside(&self, _object: &ObjectId, _command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
+        Ok(None)
+    }
+
+    /// Asks the check that an object brings along, `scripts/health-check` of a package, for checks of the
+    /// type `backend`. `None` where it brings none: then [`ObservedObject::reported`] counts.
+    ///
+    /// # Errors
+    /// When the machine cannot be reached.
+    async fn own_check(&self, _object: &ObjectId, _timeout: Duration) -> Result<Option<Health>, BackendError> {
         Ok(None)
     }
 

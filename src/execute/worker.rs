@@ -425,7 +425,7 @@ impl<'a> Worker<'a> {
             kind: service.kind,
             backend: service.spec.backend(),
             object,
-            machine: service.spec.place().and_then(|place| place.machine()).map(|machine| (**machine).clone()),
+            machine: service.spec.place().and_then(|place| place.machine()).cloned(),
             op_id: self.stamped_op_id(),
             revision: instance.revision,
             status: status(service.kind),

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod apply;
+mod doctor;
 mod error;
 mod exec;
 mod find;
@@ -16,6 +17,7 @@ mod logs;
 mod observe;
 mod package;
 mod pins;
+mod places;
 mod plan;
 mod project;
 mod records;
@@ -26,6 +28,7 @@ mod status;
 pub use crate::backend::{ExecRequest, LogLine, LogQuery, Terminal};
 pub use adopt::{AdoptTarget, Adopting, prepare_adoption};
 pub use apply::{LockOptions, Prepared, prepare, prepare_saved};
+pub use doctor::doctor;
 pub use error::OpError;
 pub use exec::Inside;
 pub use graph::graph;

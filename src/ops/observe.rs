@@ -143,7 +143,7 @@ fn cut_off(
     observed: &mut BTreeMap<Address, Observation>,
 ) {
     let place = |address: &Address| {
-        let record = recorded.records.get(address).and_then(|record| record.machine.as_ref());
+        let record = recorded.records.get(address).and_then(|record| record.machine.as_deref());
         let wanted = || desired.get(address)?.service.spec.place()?.machine();
         record.or_else(|| wanted().map(AsRef::as_ref)).map(|machine| machine.name.clone())
     };

@@ -7,9 +7,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::OpError;
+use super::places::places;
 use crate::backend::docker::{DockerBackend, DockerSettings, Known};
+use crate::backend::host::Hosts;
+use crate::backend::package::{PackageBackend, PackageSettings};
 use crate::backend::process::ProcessBackend;
-use crate::backend::{Observers, Operators};
+use crate::backend::ssh::SshBackend;
+use crate::backend::systemd::{SystemdBackend, SystemdSettings};
+use crate::backend::{Observers, Operator, Operators};
 use crate::config::{self, Diagnostics, LoadOptions, Loaded};
 use crate::health::ProbeEnv;
 use crate::model::{Address, BackendKind, DigestKey, FieldValue, Instance, ObjectId, Pins, Service, ServiceName, Spec};
@@ -38,6 +43,8 @@ pub struct Project {
     pub loaded: Loaded,
     /// The state folder.
     pub store: Store,
+    /// The machines that it reaches; connections are shared by all that looks and changes.
+    hosts: Hosts,
     options: Options,
 }
 
@@ -52,7 +59,7 @@ impl Project {
             Some(folder) => options.load.cwd.join(folder),
             None => loaded.desired.settings.state_dir.clone(),
         };
-        Ok(Self { store: Store::at(state_dir), loaded, options })
+        Ok(Self { store: Store::at(state_dir), loaded, hosts: Hosts::default(), options })
     }
 
     /// What the file is fine with but the user should know.
@@ -103,13 +110,55 @@ impl Project {
     /// The backends, to look with.
     pub(super) fn observers(&self, key: &DigestKey, recorded: &State) -> Observers {
         let docker = Arc::new(DockerBackend::new(self.docker(key, recorded)));
-        Observers::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker)
+        let observers =
+            Observers::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker);
+        let on_hosts = self.on_hosts(key, recorded).into_iter();
+        on_hosts.fold(observers, |observers, (kind, backend)| observers.with(kind, backend))
     }
 
     /// The backends, to change with.
     pub(super) fn operators(&self, key: &DigestKey, recorded: &State) -> Operators {
         let docker = Arc::new(DockerBackend::new(self.docker(key, recorded)));
-        Operators::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker)
+        let operators =
+            Operators::default().with(BackendKind::Process, self.process()).with(BackendKind::Docker, docker);
+        let on_hosts = self.on_hosts(key, recorded).into_iter();
+        on_hosts.fold(operators, |operators, (kind, backend)| operators.with(kind, backend))
+    }
+
+    /// The backends of what is on machines, as far as the file or the records have anything of theirs.
+    fn on_hosts(&self, key: &DigestKey, recorded: &State) -> Vec<(BackendKind, Arc<dyn Operator>)> {
+        let desired = &self.loaded.desired;
+        let project = desired.project.clone();
+        let scope = key.digest([b"host scope".as_slice()]).short();
+        let mut backends: Vec<(BackendKind, Arc<dyn Operator>)> = Vec::new();
+        for kind in [BackendKind::Ssh, BackendKind::Systemd, BackendKind::Package] {
+            let (project, scope, hosts) = (project.clone(), scope.clone(), self.hosts.clone());
+            let places = places(kind, desired, recorded);
+            if places.is_empty() {
+                continue;
+            }
+            backends.push((
+                kind,
+                match kind {
+                    BackendKind::Ssh => Arc::new(SshBackend::new(SystemdSettings { project, scope, places, hosts })),
+                    BackendKind::Systemd => {
+                        Arc::new(SystemdBackend::new(SystemdSettings { project, scope, places, hosts }))
+                    }
+                    _ => {
+                        let cache = self.store.dir().join("packages");
+                        Arc::new(PackageBackend::new(PackageSettings {
+                            project,
+                            scope,
+                            places,
+                            hosts,
+                            cache,
+                            store: None,
+                        }))
+                    }
+                },
+            ));
+        }
+        backends
     }
 
     fn docker(&self, key: &DigestKey, recorded: &State) -> DockerSettings {

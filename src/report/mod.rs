@@ -4,6 +4,7 @@
 //! a file, a log or a probe is escaped on its way out, so that nothing in it can pose as ours.
 
 mod adopt;
+mod doctor;
 mod fanout;
 mod graph;
 mod history;
@@ -29,6 +30,7 @@ mod time;
 mod testing;
 
 pub use adopt::{adoption, adoption_notices};
+pub use doctor::{HostCheck, HostReport, Level, doctor};
 pub use fanout::{Sink, drive, spawn};
 pub use graph::{GraphNode, graph_dot, graph_mermaid, graph_text};
 pub use history::history;

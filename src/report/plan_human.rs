@@ -6,6 +6,7 @@ use super::plan_change::{Shown, cut_around, first_difference};
 use super::plan_facts::{self, Expected, disruption_sentence, drift_sentence, plan_sentence, roll_sentence, waves};
 use super::text::{escape, width};
 use super::{Look, Paint};
+use crate::model::{FieldValue, InstanceKey};
 use crate::plan::{Action, Change, Plan, ReplaceOrder, Step};
 
 /// Columns before a field.
@@ -61,10 +62,29 @@ struct View<'p> {
     told: Option<&'p Step>,
 }
 
-/// Whether a step does the same to another copy of the same service.
+/// Whether a step does the same to another copy of the same service, but for the name of its host.
 fn is_alike(told: &Step, step: &Step) -> bool {
     let same = told.address.service == step.address.service && told.action == step.action;
-    same && !step.changes.is_empty() && told.changes == step.changes
+    let alike = |(a, b): (&Change, &Change)| {
+        let is_alike = |a: &Option<FieldValue>, b: &Option<FieldValue>| match (a, b) {
+            (Some(FieldValue::Plain(a)), Some(FieldValue::Plain(b))) => {
+                a == b || without_host(told, a) == without_host(step, b)
+            }
+            (a, b) => a == b,
+        };
+        a.path == b.path && is_alike(&a.old, &b.old) && is_alike(&a.new, &b.new)
+    };
+    same && !step.changes.is_empty()
+        && told.changes.len() == step.changes.len()
+        && told.changes.iter().zip(&step.changes).all(alike)
+}
+
+/// A value with the host of a step taken out of it.
+fn without_host(step: &Step, value: &str) -> String {
+    match &step.address.key {
+        InstanceKey::Host(host) => value.replace(&**host, "\0"),
+        InstanceKey::Only | InstanceKey::Replica(_) => value.to_owned(),
+    }
 }
 
 impl<'p> View<'p> {

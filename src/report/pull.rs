@@ -1,4 +1,5 @@
-//! How far the pull of an image is, put together from what is told of its layers.
+//! How far something is that takes long: the pull of an image, put together from what is told of its
+//! layers, or a file that goes up or comes down as a whole.
 
 use jiff::Timestamp;
 
@@ -16,11 +17,13 @@ const BAR: usize = 24;
 /// How often a plain log says how far a pull is, at most, in seconds.
 const AGAIN_AFTER: i64 = 10;
 
-/// An image on its way.
+/// An image, or a file, on its way.
 #[derive(Debug)]
 pub(super) struct Pull {
     what: String,
     layers: Vec<Layer>,
+    /// Of what has no layers: what happens to it, how far that is and how far it goes, in bytes.
+    whole: Option<(String, u64, Option<u64>)>,
     began: Timestamp,
     /// When it was last said how far it is.
     told: Timestamp,
@@ -54,7 +57,8 @@ enum Stage {
 impl Pull {
     /// Begins with the first thing that is told.
     pub(super) fn new(progress: &Progress, at: Timestamp) -> Self {
-        let mut pull = Self { what: progress.what.clone(), layers: Vec::new(), began: at, told: at, complete: false };
+        let what = progress.what.clone();
+        let mut pull = Self { what, layers: Vec::new(), whole: None, began: at, told: at, complete: false };
         pull.take(progress);
         pull
     }
@@ -66,6 +70,9 @@ impl Pull {
 
     pub(super) fn take(&mut self, progress: &Progress) {
         let Some(id) = &progress.part else {
+            if let Some(current) = progress.current {
+                self.whole = Some((progress.status.to_lowercase(), current, progress.total));
+            }
             self.complete |= ["Status:", "Digest:"].iter().any(|end| progress.status.starts_with(end));
             return;
         };
@@ -89,7 +96,10 @@ impl Pull {
 
     /// What is pulled, as the beginning of a sentence about it.
     pub(super) fn begun(&self) -> String {
-        format!("pulling {}", self.what)
+        match &self.whole {
+            Some((doing, ..)) => format!("{doing} {}", self.what),
+            None => format!("pulling {}", self.what),
+        }
     }
 
     /// How far it is; to be said in a plain log no more often than every ten seconds.
@@ -104,7 +114,12 @@ impl Pull {
     /// In one line: `pulling nginx:1.27: 12.3 of 45.6 MB, 2 of 5 layers`.
     pub(super) fn so_far(&self) -> String {
         if self.layers.is_empty() {
-            return self.begun();
+            return match &self.whole {
+                Some((_, current, Some(total))) if total > current => {
+                    format!("{}: {} of {}", self.begun(), size(*current), size(*total))
+                }
+                _ => self.begun(),
+            };
         }
         let (downloaded, size) = self.bytes();
         let done = self.layers.iter().filter(|layer| layer.stage.is_done()).count();

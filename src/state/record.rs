@@ -1,6 +1,7 @@
 //! The recorded state as plain types.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ pub struct Record {
     /// The machine that it is on, where that is another one: so that it can be reached when the file no
     /// longer names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub machine: Option<Machine>,
+    pub machine: Option<Arc<Machine>>,
     /// The attempt that made the object, or last restarted it.
     pub op_id: OpId,
     /// The revision that was applied.

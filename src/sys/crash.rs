@@ -80,6 +80,16 @@ pub const CRASH_POINTS: &[&str] = &[
     "systemd.place.after",
     "ssh.place.before",
     "ssh.place.after",
+    "package.prepare.claimed",
+    "package.prepare.uploaded",
+    "package.prepare.unpacked",
+    "package.switch.before",
+    "package.switch.done",
+    "package.update.done",
+    "package.restart.done",
+    "package.revert.before",
+    "package.revert.done",
+    "package.remove.done",
 ];
 
 /// Kills this process as `kill -9` does: no destructor, no handler, no flush.

@@ -105,6 +105,7 @@ impl Facts {
 }
 
 pub(super) async fn ask(shell: &Shell) -> Result<Facts, BackendError> {
+    shell.connect().await?;
     let before = crate::sys::now().as_second();
     let output = shell.run(Rights::Login, &Script::new(SCRIPT, [TOOLS.join(" ").as_str()])).await?;
     let after = crate::sys::now().as_second();

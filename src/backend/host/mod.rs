@@ -174,6 +174,17 @@ impl Shell {
         exec::exec(self, rights, script, request).await
     }
 
+    /// How many channels one connection to the machine has at the same time, up to `most`.
+    ///
+    /// # Errors
+    /// When the machine cannot be reached.
+    pub async fn channels(&self, most: usize) -> Result<usize, BackendError> {
+        match &self.remote {
+            None => Ok(most),
+            Some(remote) => remote.channels(most).await,
+        }
+    }
+
     /// Connects to a port as from the machine itself: `localhost` is the machine.
     ///
     /// # Errors
@@ -182,6 +193,14 @@ impl Shell {
         match &self.remote {
             None => local::dial(host, port).await,
             Some(remote) => remote.dial(host, port).await,
+        }
+    }
+
+    /// Makes the connection, where there is none.
+    async fn connect(&self) -> Result<(), BackendError> {
+        match &self.remote {
+            None => Ok(()),
+            Some(remote) => remote.master().await.map(drop),
         }
     }
 

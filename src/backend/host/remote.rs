@@ -93,6 +93,20 @@ impl Remote {
         Process::of(child).ok_or_else(|| self.failed("it has no pipes"))
     }
 
+    /// How many channels a connection has at the same time, up to `most`.
+    pub(super) async fn channels(&self, most: usize) -> Result<usize, BackendError> {
+        let master = self.master().await?;
+        let mut open_now = Vec::new();
+        while open_now.len() < most {
+            match open(&master.session, command(Rights::Login, false, Intake::Whole)).await {
+                Ok(child) => open_now.push(child),
+                Err(openssh::Error::SshMux(error)) if is_refusal(&error) => break,
+                Err(error) => return Err(self.failed(&causes(&error))),
+            }
+        }
+        Ok(open_now.len())
+    }
+
     /// Connects to a port as seen from the machine, through a connection that is there.
     pub(super) async fn dial(&self, host: &str, port: u16) -> Result<Connection, BackendError> {
         let mut dead = 0;

@@ -46,6 +46,28 @@ pub struct StatusArgs {
     pub source: SourceArgs,
 }
 
+/// `orch doctor`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  orch doctor                                All of them, at the same time
+  orch doctor web1 web2 --json
+
+Looked at are: whether a host can be reached with its key known, root's rights, systemd, room on its disks, inodes, \
+the clock, how many sessions a connection may have, and the programs that orch uses there. Nothing is changed. The \
+exit code is 0 when all is well, and 1 when there is anything to do.")]
+pub struct DoctorArgs {
+    /// Only these hosts [default: all].
+    #[arg(value_name = "HOST")]
+    pub hosts: Vec<String>,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// What is read.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
 /// `orch logs`
 #[derive(Debug, Args)]
 #[command(after_help = "\

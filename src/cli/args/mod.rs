@@ -13,8 +13,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use change::{AdoptArgs, ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
 pub use look::{
-    CompletionsArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind, ShowArgs,
-    StatusArgs, UnlockArgs, ValidateArgs,
+    CompletionsArgs, DoctorArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind,
+    ShowArgs, StatusArgs, UnlockArgs, ValidateArgs,
 };
 pub use package::{PackageArgs, PackageBuildArgs, PackageCommand, PackageInspectArgs, PackageVerifyArgs};
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
@@ -109,6 +109,8 @@ pub enum Verb {
     Adopt(AdoptArgs),
     /// Show what runs, since when, and how healthy it is.
     Status(StatusArgs),
+    /// Check every host that the file names, and say what to do about what is found.
+    Doctor(DoctorArgs),
     /// Print the log of a service.
     Logs(LogsArgs),
     /// Run a command in the container of a service.
@@ -156,6 +158,7 @@ impl Verb {
             Self::Destroy(args) => &args.source,
             Self::Adopt(args) => &args.source,
             Self::Status(args) => &args.source,
+            Self::Doctor(args) => &args.source,
             Self::Exec(args) => &args.source,
             Self::Show(args) => &args.source,
             Self::Graph(args) => &args.source,
@@ -217,6 +220,7 @@ mod tests {
           destroy      Take everything down, dependents first
           adopt        Take over containers that run already, as they are, without a restart
           status       Show what runs, since when, and how healthy it is
+          doctor       Check every host that the file names, and say what to do about what is found
           logs         Print the log of a service
           exec         Run a command in the container of a service
           show         Show a saved plan, or what is recorded

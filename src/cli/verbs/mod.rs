@@ -3,6 +3,7 @@
 mod adopt;
 mod apply;
 mod completions;
+mod doctor;
 mod exec;
 mod graph;
 mod history;
@@ -36,6 +37,7 @@ pub(super) fn dispatch(verb: Args, session: &mut Session) -> Result<Exit, OpErro
         Args::Start(args) => apply::verb(&args, Verb::Start, session),
         Args::Adopt(args) => adopt::run(&args, session),
         Args::Status(args) => status::run(&args, session),
+        Args::Doctor(args) => doctor::run(&args, session),
         Args::Logs(args) => logs::run(&args, session),
         Args::Exec(args) => exec::run(&args, session),
         Args::Show(args) => show::run(&args, session),

@@ -110,10 +110,10 @@ impl Lowering<'_> {
             self.report.push(problem.help("a host is shown in plans; write it out"));
             return "localhost";
         }
-        for (on, host) in self.filled(text).into_iter().filter(|(_, host)| !is_host(host.reveal())) {
+        let wrong = self.filled(text).into_iter().find(|(_, host)| !is_host(host.reveal()));
+        if let Some((on, host)) = wrong {
             let message = format!("`{}` is not a host name or address{on}", shorten(host.reveal()));
             self.error(span, message, "write it without scheme and port, such as `localhost` or `10.0.0.1`");
-            break;
         }
         text.reveal()
     }

@@ -4,9 +4,13 @@ use super::*;
 use crate::model::{Amount, Machine, Pause, Place, RemoteSpec, RollFailure, Strategy};
 
 fn fleet(arg: &str, strategy: Strategy) -> Vec<Service> {
+    fleet_on(&["h1", "h2", "h3", "h4", "h5"], arg, strategy)
+}
+
+fn fleet_on(hosts: &[&str], arg: &str, strategy: Strategy) -> Vec<Service> {
     let spec = RemoteSpec { args: vec![Text::plain(arg)], ..RemoteSpec::new(Place::Here, Text::plain("/bin/x")) };
     let machine = |host: &str| Arc::new(Machine { name: host.to_owned(), ..Machine::at("10.0.0.1") });
-    let hosts = Some(["h1", "h2", "h3", "h4", "h5"].map(machine).to_vec());
+    let hosts = Some(hosts.iter().copied().map(machine).collect());
     let web = Service {
         hosts,
         strategy: Some(strategy),
@@ -152,4 +156,31 @@ async fn who_does_not_stay_well_fails_after_its_gate() {
     });
     assert_eq!((ran.report.done, ran.report.failed, ran.report.skipped), (0, 1, 5));
     assert_eq!(second(&bench, &strategy).await, Vec::<String>::new());
+}
+
+/// How long a change of so many hosts takes, so many at a time, where each takes 2 s, in virtual time.
+async fn takes(hosts: usize, at_a_time: u32) -> Duration {
+    let names: Vec<String> = (0..hosts).map(|n| format!("h{n:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let strategy = Strategy { max_parallel: vec![Amount::Count(at_a_time)], ..Strategy::default() };
+    let mut bench = Bench::new(OnFailure::Rollback);
+    bench.fake.take(Duration::from_secs(2));
+    let began = tokio::time::Instant::now();
+    let ran = bench.apply(&fleet_on(&names, "1", strategy)).await;
+    assert_eq!(ran.report.outcome, RunOutcome::Succeeded);
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_grows_with_hosts_by_parallelism() {
+    let round = takes(10, 10).await;
+    for (hosts, at_a_time, rounds) in [(500, 10, 50), (500, 50, 10), (500, 250, 2), (100, 10, 10)] {
+        let took = takes(hosts, at_a_time).await;
+        // The last step, of what depends on the fleet, comes after all of them.
+        let most = round * rounds;
+        assert!(
+            took <= most && took >= Duration::from_secs(2) * rounds,
+            "{hosts} by {at_a_time}: {took:?} of {most:?}"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! The backend's own notion of health.
 
+use std::time::Duration;
+
 use super::command::{last_line, secrets};
 use super::{ProbeAnswer, cause};
 use crate::backend::{Command, Observer};
@@ -8,7 +10,7 @@ use crate::model::{EngineCheck, ObjectId, ObjectState, ObservedObject, Service, 
 
 /// Healthy is what runs and what the backend itself does not call otherwise. Where a backend reports
 /// health at all, only what it calls healthy is; before it first asked, its check is run at once.
-pub(super) async fn probe(target: Target<'_>, service: &Service) -> ProbeAnswer {
+pub(super) async fn probe(target: Target<'_>, service: &Service, limit: Duration) -> ProbeAnswer {
     let Some((observer, id)) = target else {
         return ProbeAnswer::unhealthy("backend: nothing runs that it could be asked about");
     };
@@ -23,7 +25,12 @@ pub(super) async fn probe(target: Target<'_>, service: &Service) -> ProbeAnswer 
     {
         return ProbeAnswer::healthy(format!("{}: its check passes, ahead of the engine's own", object.backend));
     }
-    match object.reported.filter(|_| running) {
+    let own = if running { observer.own_check(id, limit).await } else { Ok(None) };
+    let own = match own {
+        Ok(own) => own,
+        Err(error) => return ProbeAnswer::unhealthy(format!("backend: {}", cause(&error))),
+    };
+    match own.or(object.reported).filter(|_| running) {
         // What a check of the engine said comes from inside, so it may hold what the service was given.
         Some(health) => ProbeAnswer {
             healthy: health.healthy,

@@ -15,6 +15,7 @@ mod tcp;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -87,7 +88,7 @@ impl Prober for ServiceProber<'_> {
         if let Some(answer) = inside::probe(self.target, self.service, &check.probe, limit).await {
             return answer;
         }
-        match tokio::time::timeout(limit, self.ask(&check.probe)).await {
+        match tokio::time::timeout(limit, self.ask(&check.probe, limit)).await {
             Ok(answer) => answer,
             Err(_) => ProbeAnswer::unhealthy(format!("{}: no answer within {limit:?}", label(&check.probe))),
         }
@@ -95,7 +96,7 @@ impl Prober for ServiceProber<'_> {
 }
 
 impl ServiceProber<'_> {
-    async fn ask(&self, probe: &Probe) -> ProbeAnswer {
+    async fn ask(&self, probe: &Probe, limit: Duration) -> ProbeAnswer {
         let label = label(probe);
         match probe {
             Probe::Http { url, expected_status, body, headers } => {
@@ -108,7 +109,7 @@ impl ServiceProber<'_> {
                 command::probe(&call, *expected_exit_code, self.service, &self.env.base).await
             }
             Probe::Script { path } => script::probe(&label, path, self.service, &self.env.base).await,
-            Probe::Backend => backend::probe(self.target, self.service).await,
+            Probe::Backend => backend::probe(self.target, self.service, limit).await,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Services on other machines.
 
 mod detached;
+mod detached_far;
+mod package;
 mod shell;
 mod smoke;
 mod systemd;

@@ -195,11 +195,180 @@ async fn hosts_beyond_a_jump_host_are_reached_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn many_scripts_share_a_connection_and_a_killed_one_is_made_again() {
+async fn many_scripts_share_a_connection() {
     let host = Fleet::get().host(1);
     let shell = Hosts::default().on(&on(machine(host, "deploy")));
     let parent = Script::new("ps -o ppid= -p $PPID | tr -d ' '", []);
     let all = futures_util::future::join_all((0..40).map(|_| shell.run(Rights::Login, &parent))).await;
     let servers: BTreeSet<_> = all.into_iter().map(|output| output.unwrap().text().trim().to_owned()).collect();
     assert_eq!(servers.len(), 1, "{servers:?}");
+}
+
+/// Whether a script says yes.
+async fn holds(shell: &Shell, script: &str) -> bool {
+    shell.run(Rights::Login, &Script::new(script, [])).await.unwrap().is_success()
+}
+
+async fn wait_for(shell: &Shell, script: &str) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !holds(shell, script).await {
+        assert!(std::time::Instant::now() < until, "in vain: {script}");
+    }
+}
+
+#[tokio::test]
+async fn lines_come_as_they_are_printed_and_what_prints_them_ends_when_nobody_listens() {
+    use futures_util::StreamExt;
+    let host = Fleet::get().host(1);
+    let hosts = Hosts::default();
+    for (number, (place, rights)) in [
+        (on(machine(host, "deploy")), Rights::Login),
+        (on(machine(host, "deploy")), Rights::Root),
+        (Place::Here, Rights::Login),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let shell = hosts.on(&place);
+        let nap = format!("{}.{number}", 100_000 + std::process::id());
+        let runs = format!("ps -eo args | grep -q '^sleep {}'", nap.replace('.', "[.]"));
+        let mut lines =
+            shell.stream(rights, &Script::new("echo \"one $1\"; sleep \"$1\" | cat", [nap.as_str()])).await.unwrap();
+        assert_eq!(lines.next().await.unwrap().unwrap(), format!("one {nap}"));
+        wait_for(&shell, &runs).await;
+        drop(lines);
+        wait_for(&shell, &format!("! {runs}")).await;
+
+        let mut lines = shell.stream(rights, &Script::new("echo a; echo wrong >&2; exit 3", [])).await.unwrap();
+        assert_eq!(lines.next().await.unwrap().unwrap(), "a");
+        let error = lines.next().await.unwrap().unwrap_err();
+        assert!(error.message.ends_with("broke off: wrong"), "{error}");
+        assert!(lines.next().await.is_none());
+        let whole: Vec<_> = shell.stream(rights, &Script::new("printf 'x\\ny'", [])).await.unwrap().collect().await;
+        assert_eq!(whole.into_iter().map(Result::unwrap).collect::<Vec<_>>(), ["x", "y"]);
+    }
+}
+
+#[tokio::test]
+async fn a_command_has_the_input_output_and_exit_code_of_the_caller() {
+    use tokio::io::AsyncReadExt;
+    let host = Fleet::get().host(1);
+    let hosts = Hosts::default();
+    for place in [on(machine(host, "deploy")), Place::Here] {
+        let shell = hosts.on(&place);
+        let (stdout, mut read_out) = tokio::io::duplex(1 << 20);
+        let (stderr, mut read_err) = tokio::io::duplex(1 << 20);
+        let input: Vec<u8> = (0..200_000_u32).map(|number| (number % 256) as u8).collect();
+        let request = orch::backend::ExecRequest {
+            argv: Vec::new(),
+            user: None,
+            working_dir: None,
+            env: Vec::new(),
+            stdin: Some(Box::pin(std::io::Cursor::new(input.clone()))),
+            stdout: Box::pin(stdout),
+            stderr: Box::pin(stderr),
+            terminal: None,
+        };
+        let script = Script::new("echo told >&2; cat; exit \"$1\"", ["7"]);
+        assert_eq!(shell.exec(Rights::Login, &script, request).await.unwrap(), 7);
+        let (mut out, mut err) = (Vec::new(), String::new());
+        read_out.read_to_end(&mut out).await.unwrap();
+        read_err.read_to_string(&mut err).await.unwrap();
+        assert!(out == input && err == "told\n", "{} bytes, {err}", out.len());
+    }
+}
+
+/// The process whose command line has a text, and its parent.
+fn ssh_with(text: &str) -> Option<(i32, i32)> {
+    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let is_it = line.starts_with(b"ssh\0") && String::from_utf8_lossy(&line).contains(text);
+        let stat = is_it.then(|| std::fs::read_to_string(entry.path().join("stat")).ok()).flatten()?;
+        let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+        Some((entry.file_name().to_str()?.parse().ok()?, parent))
+    })
+}
+
+#[tokio::test]
+async fn a_script_that_may_have_begun_is_never_sent_twice_when_ssh_is_killed() {
+    let fleet = Fleet::get();
+    let folder = tempfile::tempdir().unwrap();
+    let known = folder.path().join("known_hosts").display().to_string();
+    let inner = fleet.host(2).sh("hostname -I").split_whitespace().next().unwrap().to_owned();
+    // Only the ssh to a jump host keeps its command line.
+    let machine = Machine {
+        address: inner,
+        jump: vec![format!("deploy@{}", fleet.address(1))],
+        known_hosts: HostKeys::AcceptNew,
+        known_hosts_file: Some(known.clone().into()),
+        ..machine(fleet.host(2), "deploy")
+    };
+    let shell = Hosts::default().on(&on(machine));
+    let file = format!("/tmp/orch-killed-{}", std::process::id());
+    let script = Script::new(
+        "echo x >>\"$1\"; while [ ! -e \"$1.go\" ]; do sleep 0.02; done; echo printed; echo y >>\"$1\"",
+        [file.as_str()],
+    );
+    let kill = async {
+        while fleet.host(2).try_sh(&format!("grep x {file}")).is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let (proxy, master) = ssh_with(&known).unwrap();
+        for pid in [master, proxy] {
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+    };
+    let (ran, ()) = tokio::join!(shell.run(Rights::Root, &script), kill);
+    let error = ran.unwrap_err();
+    assert!(
+        error.message.contains("lost the connection to") && error.message.contains("while a script ran"),
+        "{error}"
+    );
+    // The next one goes over a new connection, and the lost one goes on without anyone to listen.
+    wait_for(&shell, &format!("[ \"$(cat {file})\" = x ] && touch {file}.go")).await;
+    wait_for(&shell, &format!("[ \"$(cat {file} | tr -d '\\n')\" = xy ]")).await;
+    let (proxy, master) = ssh_with(&known).unwrap();
+    assert!(holds(&shell, &format!("sudo -n rm -f {file} {file}.go")).await);
+    // What was not begun is sent over a new connection, without anyone noticing.
+    for pid in [master, proxy] {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+    assert!(holds(&shell, "true").await);
+}
+
+#[tokio::test]
+async fn a_fresh_connection_is_another_one_and_a_rebooted_host_is_reached_again() {
+    let host = Fleet::own();
+    let hosts = Hosts::default();
+    let shell = hosts.on(&on(machine(&host, "root")));
+    let server = Script::new("echo $PPID", []);
+    let first = shell.run(Rights::Root, &server).await.unwrap().stdout;
+    assert_eq!(shell.run(Rights::Root, &server).await.unwrap().stdout, first);
+    assert_ne!(shell.reach_anew(Rights::Root, &server).await.unwrap().stdout, first);
+    let before = shell.facts().await.unwrap();
+    assert_eq!(shell.facts().await.unwrap(), before);
+    let host = tokio::task::spawn_blocking(move || {
+        host.reboot();
+        host
+    })
+    .await
+    .unwrap();
+    assert!(holds(&shell, "true").await);
+    assert_ne!(shell.facts().await.unwrap().boot, before.boot);
+
+    // A server that allows few sessions on a connection gets more connections.
+    host.sh("echo MaxSessions 1 >/etc/ssh/sshd_config.d/few.conf; systemctl reload ssh");
+    let shell = Hosts::default().on(&on(machine(&host, "root")));
+    assert_eq!(shell.channels(8).await.unwrap(), 1);
+    let nap = Script::new("sleep 0.2; echo done", []);
+    let all = futures_util::future::join_all((0..4).map(|_| shell.run(Rights::Root, &nap))).await;
+    assert!(all.into_iter().all(|output| output.unwrap().text() == "done\n"));
+
+    host.cut_off();
+    let error = Hosts::default().on(&on(machine(&host, "root"))).run(Rights::Root, &nap).await.unwrap_err();
+    assert!(error.message.starts_with("cannot reach ") && error.hint.is_some(), "{error}");
+    let error = shell.reach_anew(Rights::Root, &nap).await.unwrap_err();
+    assert!(error.message.starts_with("cannot reach "), "{error}");
 }

@@ -17,6 +17,14 @@ const CONFIRM: &str = include_str!("scripts/confirm.sh");
 const FOLDER: &str = include_str!("scripts/folder.sh");
 
 impl Detached {
+    /// Sees that the file that becomes the program is on the machine, where it is uploaded.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the machine has no room for it.
+    pub async fn prepare(&self, op: &OpContext, slot: &Slot, instance: &Instance) -> Result<(), BackendError> {
+        self.upload(op, slot, spec(instance)?).await.map(drop)
+    }
+
     /// Makes a slot and starts its program.
     ///
     /// # Errors

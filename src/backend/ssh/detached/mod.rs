@@ -18,6 +18,7 @@
 
 mod change;
 mod definition;
+mod inside;
 mod logs;
 mod look;
 

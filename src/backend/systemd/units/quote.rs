@@ -92,8 +92,7 @@ pub(super) fn setting<'v>(name: &str, value: &'v str) -> Result<&'v str, Backend
     let value = value.trim_end_matches('\n');
     let lines: Vec<&str> = value.split('\n').collect();
     let goes_on = |line: &&str| line.ends_with('\\');
-    let whole =
-        lines.split_last().is_some_and(|(last, others)| others.iter().all(|line| goes_on(&line)) && !goes_on(last));
+    let whole = lines.split_last().is_some_and(|(last, others)| others.iter().all(goes_on) && !goes_on(last));
     if !whole || value.contains('\0') {
         return Err(BackendError::new(format!("{name} of a unit has to be one line")).with_hint(
             "end a line with a backslash to go on in the next one, or give the command as a list of words",

@@ -122,3 +122,23 @@ nap() {
     span_of "$1"
     sleep "$span"
 }
+
+# Calls a function with a command that runs as a user: $1 the function, $2 the user or nothing, then the command. It asks
+# for no password: where another user takes root, root runs this.
+with_user() {
+    next=$1 who=$2
+    shift 2
+    me=$(id -un)
+    if [ -n "$who" ] && [ "$who" != "$me" ]; then
+        uid=$(id -u "$who") && gid=$(id -g "$who") || return 126
+        if setpriv --reuid="$uid" --regid="$gid" --init-groups true 2>/dev/null; then
+            set -- "$(command -v setpriv)" --reuid="$uid" --regid="$gid" --init-groups -- "$@"
+        elif command -v runuser >/dev/null 2>&1; then
+            set -- "$(command -v runuser)" -u "$who" -- "$@"
+        else
+            # shellcheck disable=SC2016
+            set -- "$(command -v su)" -m -s /bin/sh -- "$who" -c 'exec "$@"' sh "$@"
+        fi
+    fi
+    "$next" "$@"
+}

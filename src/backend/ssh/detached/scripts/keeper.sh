@@ -224,22 +224,15 @@ home_of() {
 # variables are there, which may have any name.
 execute() {
     cd -- "$folder" || exit 126
-    me=$(id -un)
-    if [ -n "$user" ] && [ "$user" != "$me" ]; then
-        uid=$(id -u "$user") && gid=$(id -g "$user") || exit 126
-        if setpriv --reuid="$uid" --regid="$gid" --init-groups true 2>/dev/null; then
-            set -- "$(command -v setpriv)" --reuid="$uid" --regid="$gid" --init-groups -- "$@"
-        elif command -v runuser >/dev/null 2>&1; then
-            set -- "$(command -v runuser)" -u "$user" -- "$@"
-        else
-            # shellcheck disable=SC2016
-            set -- "$(command -v su)" -m -s /bin/sh -- "$user" -c 'exec "$@"' sh "$@"
-        fi
-    fi
-    home_of "${user:-$me}"
+    unset OLDPWD SHLVL
+    with_user equipped "$user" "$@"
+}
+
+equipped() {
+    home_of "${who:-$me}"
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
     export PATH HOME USER LOGNAME SHELL LANG ORCH_OBJECT
-    unset LC_ALL OLDPWD SHLVL
+    unset LC_ALL
     become "$@"
 }
 

@@ -100,6 +100,13 @@ read_policy() {
     [ ! -f "$slot/definition" ] || . "$slot/definition"
 }
 
+# The user and the folder of the program. Its words stay in here.
+read_user() {
+    part=program
+    # shellcheck source=/dev/null
+    . "$slot/definition"
+}
+
 # Ends all that runs of the slot. Afterwards nothing of it runs, and descriptor 8 is the lock that its keeper has.
 end_all() {
     read_policy

@@ -68,6 +68,8 @@ pub(super) fn render(
     let _ = writeln!(text, "user={}", quoted(spec.user.as_deref().unwrap_or_default()));
     let _ = writeln!(text, "folder={}", quoted(spec.working_dir.as_deref().unwrap_or("/")));
 
+    let _ = writeln!(text, "path={}", quoted(&path(spec)));
+
     let (own, others): (Vec<_>, Vec<_>) = spec.env.iter().partition(|(name, _)| SHELLS_OWN.contains(&name.as_str()));
     let mut words: Vec<String> = Vec::new();
     for (name, value) in own {

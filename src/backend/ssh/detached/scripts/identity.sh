@@ -123,6 +123,29 @@ nap() {
     sleep "$span"
 }
 
+# The folders of programs.
+folders=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# Where a program is: $1 its name or path, $2 the folders to look in. Sets `at`. A shell must not be asked: it may have
+# something else of that name built in.
+look_up() {
+    at=$1
+    case $1 in
+        */*)
+            [ -f "$1" ] && [ -x "$1" ]
+            return
+            ;;
+    esac
+    rest=$2:
+    while [ -n "$rest" ]; do
+        at=${rest%%:*}/$1
+        rest=${rest#*:}
+        [ ! -f "$at" ] || [ ! -x "$at" ] || return 0
+    done
+    at=$1
+    return 1
+}
+
 # Calls a function with a command that runs as a user: $1 the function, $2 the user or nothing, then the command. It asks
 # for no password: where another user takes root, root runs this.
 with_user() {
@@ -131,13 +154,14 @@ with_user() {
     me=$(id -un)
     if [ -n "$who" ] && [ "$who" != "$me" ]; then
         uid=$(id -u "$who") && gid=$(id -g "$who") || return 126
-        if setpriv --reuid="$uid" --regid="$gid" --init-groups true 2>/dev/null; then
-            set -- "$(command -v setpriv)" --reuid="$uid" --regid="$gid" --init-groups -- "$@"
-        elif command -v runuser >/dev/null 2>&1; then
-            set -- "$(command -v runuser)" -u "$who" -- "$@"
+        if look_up setpriv "$folders" && "$at" --reuid="$uid" --regid="$gid" --init-groups true 2>/dev/null; then
+            set -- "$at" --reuid="$uid" --regid="$gid" --init-groups -- "$@"
+        elif look_up runuser "$folders"; then
+            set -- "$at" -u "$who" -- "$@"
         else
+            look_up su "$folders"
             # shellcheck disable=SC2016
-            set -- "$(command -v su)" -m -s /bin/sh -- "$who" -c 'exec "$@"' sh "$@"
+            set -- "$at" -m -s /bin/sh -- "$who" -c 'exec "$@"' sh "$@"
         fi
     fi
     "$next" "$@"

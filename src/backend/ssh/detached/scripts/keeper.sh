@@ -225,12 +225,14 @@ home_of() {
 execute() {
     cd -- "$folder" || exit 126
     unset OLDPWD SHLVL
-    with_user equipped "$user" "$@"
+    look_up "$1" "$path"
+    shift
+    with_user equipped "$user" "$at" "$@"
 }
 
 equipped() {
     home_of "${who:-$me}"
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
+    PATH=$folders LANG=C.UTF-8
     export PATH HOME USER LOGNAME SHELL LANG ORCH_OBJECT
     unset LC_ALL
     become "$@"

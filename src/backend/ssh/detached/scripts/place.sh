@@ -29,8 +29,8 @@ refuse() {
 if [ -n "$user" ]; then
     id -u "$user" >/dev/null 2>&1 || refuse 47 "$user"
     [ "$(id -u)" = 0 ] || [ "$(id -un)" = "$user" ] || refuse 55 "$user"
-    [ "$(id -un)" = "$user" ] || command -v setpriv >/dev/null 2>&1 || command -v runuser >/dev/null 2>&1 ||
-        command -v su >/dev/null 2>&1 || refuse 57 "$user"
+    [ "$(id -un)" = "$user" ] || look_up setpriv "$folders" || look_up runuser "$folders" || look_up su "$folders" ||
+        refuse 57 "$user"
 fi
 [ -d "$folder" ] || refuse 56 "$folder"
 new_path=
@@ -43,18 +43,7 @@ if [ -n "$sha" ]; then
             refuse 41 "$program"
     fi
 else
-    case $program in
-        /*) [ -f "$program" ] && [ -x "$program" ] || refuse 48 "$program" ;;
-        *)
-            rest=$path:
-            while :; do
-                [ -n "$rest" ] || refuse 48 "$program"
-                one=${rest%%:*}
-                rest=${rest#*:}
-                [ -f "${one:-.}/$program" ] && [ -x "${one:-.}/$program" ] && break
-            done
-            ;;
-    esac
+    look_up "$program" "$path" || refuse 48 "$program"
 fi
 
 # What it takes to go back. With an interrupted change it is kept already: what is in place may be half of each.
@@ -95,7 +84,7 @@ if [ -n "$confirm" ]; then
     (
         trap - HUP PIPE
         cd /
-        env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME="$HOME" \
+        env -i PATH="$folders" LC_ALL=C HOME="$HOME" \
             setsid setsid /bin/sh "$slot/back" 9>&- </dev/null >/dev/null 2>&1
     )
 fi

@@ -178,7 +178,7 @@ start_keeper() {
         trap - HUP PIPE
         cd /
         # shellcheck disable=SC2086
-        env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
+        env -i PATH="$folders" LC_ALL=C \
             setsid setsid $interpreter "$slot/keeper" "$slot" 9>&- </dev/null >/dev/null 2>&1
     )
     exec 8>&-

@@ -11,6 +11,7 @@ pub mod package;
 pub mod process;
 pub mod ssh;
 pub mod systemd;
+pub mod wireguard;
 
 mod inside;
 mod ports;

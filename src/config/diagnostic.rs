@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::source::{Sources, Span};
+use crate::model::HOST_REFERENCE;
 
 /// How many errors are shown; the rest is only counted.
 const MAX_SHOWN: usize = 100;
@@ -224,6 +225,9 @@ pub struct PlaceData {
 
 /// A user's text as a message may repeat it: one short line without control characters.
 pub(crate) fn shorten(text: &str) -> String {
+    if text.contains(HOST_REFERENCE) {
+        return shorten(&text.replace(HOST_REFERENCE, "${host:"));
+    }
     let mut short: String = text.chars().take(MAX_QUOTED).flat_map(visible).collect();
     if text.chars().nth(MAX_QUOTED).is_some() {
         short.push_str("...");

@@ -130,7 +130,7 @@ fn assemble(
     let lowering = Lowering { inventory: &inventory, ..lowering };
     let mut drafts: Vec<Draft> = merged.services.iter().filter_map(|named| lowering.service(named)).collect();
     validate::validate(&mut drafts, &merged.networks, &options.profiles, report);
-    let made = validate::networks(&mut drafts, &merged.networks, &lowering);
+    let validate::Networks { services, lan_hosts } = validate::networks(&mut drafts, &merged.networks, &lowering);
 
     let inputs = Inputs { options, files, sources, variables: &variables, base_dir: &base_dir };
     let sources = inputs.list(scope.into_reads(), disk);
@@ -141,10 +141,11 @@ fn assemble(
         settings,
         services: BTreeMap::new(),
         machines: inventory.machines(),
+        lan_hosts,
         inactive: Vec::new(),
         sources,
     };
-    for network in made {
+    for network in services {
         desired.services.insert(network.name.clone(), Arc::new(network));
     }
     for draft in drafts {

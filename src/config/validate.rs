@@ -14,7 +14,7 @@ use super::raw::RawNetwork;
 use super::source::Span;
 use crate::model::{Condition, Dependency, Kind, Spec};
 
-pub(crate) use networks::networks;
+pub(crate) use networks::{Networks, networks};
 
 /// How many steps of a cycle are shown before the rest is left out.
 const MAX_CYCLE: usize = 8;

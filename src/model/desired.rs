@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Fields;
 use super::{
-    Address, BackendKind, BodyMatch, ContentDigest, Digest, DigestKey, Effect, Field, FieldValue, Machine, Probe,
-    ProjectName, Service, ServiceName, StatusMatch,
+    Address, BackendKind, BodyMatch, ContentDigest, Digest, DigestKey, Effect, Field, FieldValue, LanHost, Machine,
+    Probe, ProjectName, Service, ServiceName, StatusMatch,
 };
 
 /// Everything that the file (or files) wants, with variables put in and defaults filled in.
@@ -25,6 +25,8 @@ pub struct Desired {
     pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// The machines that the file names, by name.
     pub machines: BTreeMap<String, Arc<Machine>>,
+    /// The hosts of active services whose names must stand for addresses in a subnet.
+    pub lan_hosts: Vec<LanHost>,
     /// Services that the file has but the active profiles leave out.
     pub inactive: Vec<ServiceName>,
     /// What the definition was read from, sorted.

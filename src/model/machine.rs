@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Text;
+use super::{ServiceName, Text};
 
 /// A machine that orch reaches over SSH. It is recorded with what runs there, so that the machine can
 /// still be reached when the file no longer names it; it holds no secret.
@@ -123,6 +123,19 @@ impl Machine {
         filled.push_str(rest);
         if text.is_sensitive() { Text::sensitive(filled) } else { Text::plain(filled) }
     }
+}
+
+/// A machine that a service in a local network runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LanHost {
+    /// The service.
+    pub service: ServiceName,
+    /// The network.
+    pub network: String,
+    /// What the machine's address must be in: an address and a prefix length.
+    pub subnet: String,
+    /// The machine.
+    pub machine: Arc<Machine>,
 }
 
 /// What a reference to the host of an instance begins with, in a text of the model; `}` ends it. The

@@ -19,7 +19,7 @@ pub use digest::{ContentDigest, Digest, DigestKey};
 pub use field::{Effect, Field, FieldValue};
 pub use health::{BodyMatch, CheckPolicy, HealthCheck, Host, Probe, StatusMatch};
 pub use ids::{BackendKind, ObjectId, OpId, RunId};
-pub use machine::{HOST_REFERENCE, HostKeys, Machine, Place};
+pub use machine::{HOST_REFERENCE, HostKeys, LanHost, Machine, Place};
 pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, Repair};
 pub use service::{Condition, Dependency, Kind, Lifecycle, Service, Trigger};
 pub use spec::{

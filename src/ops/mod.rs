@@ -12,6 +12,7 @@ mod find;
 mod graph;
 mod history;
 mod init;
+mod lan;
 mod log_files;
 mod logs;
 mod observe;

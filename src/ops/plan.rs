@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::observe::{Probing, as_recorded, observe};
-use super::{OpError, Project, pins};
+use super::{OpError, Project, lan, pins};
 use crate::model::{Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, Spec};
 use crate::plan::{Mode, Plan, PlanFile, PlanInput, Request, Verb, plan, plan_verb};
 use crate::state::{Record, State};
@@ -61,6 +61,8 @@ pub(super) async fn plan_from(
         (None, None, Mode::Apply) => pins::resolve(project, &observers, &state).await?,
         _ => (pins::recorded(&state), Vec::new()),
     };
+    let asks = options.verb.is_none() && options.request.mode == Mode::Apply && !options.no_refresh;
+    let off_lan = if asks { lan::check(&project.loaded.desired.lan_hosts).await? } else { Vec::new() };
     let instances = project.instances(key, &state, &pins);
     let observed = match options.no_refresh {
         true => as_recorded(&state),
@@ -70,7 +72,7 @@ pub(super) async fn plan_from(
         }
     };
     let mut plan = decide(project, options, &state, &instances, &observed, &pins, key)?;
-    plan.warnings.extend(notes);
+    plan.warnings.extend(notes.into_iter().chain(off_lan));
     let instances = if options.verb.is_some() { as_applied(instances, &state) } else { instances };
     Ok(Planned { plan, instances, state })
 }

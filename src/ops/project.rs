@@ -14,6 +14,7 @@ use crate::backend::package::{PackageBackend, PackageSettings};
 use crate::backend::process::ProcessBackend;
 use crate::backend::ssh::SshBackend;
 use crate::backend::systemd::{SystemdBackend, SystemdSettings};
+use crate::backend::wireguard::WireguardBackend;
 use crate::backend::{Observers, Operator, Operators};
 use crate::config::{self, Diagnostics, LoadOptions, Loaded};
 use crate::health::ProbeEnv;
@@ -158,6 +159,9 @@ impl Project {
                 },
             ));
         }
+        if let Some(wireguard) = self.wireguard(recorded) {
+            backends.push((BackendKind::Wireguard, wireguard));
+        }
         backends
     }
 
@@ -197,6 +201,16 @@ impl Project {
     fn process(&self) -> Arc<ProcessBackend> {
         let folder = self.store.dir().join("process");
         Arc::new(ProcessBackend::new(folder, self.options.exe.clone(), self.options.load.env.clone()))
+    }
+
+    /// The backend of WireGuard interfaces, where the file or the records have one.
+    fn wireguard(&self, recorded: &State) -> Option<Arc<WireguardBackend>> {
+        let wanted = self.loaded.desired.services.values().map(|service| service.spec.backend());
+        let records = recorded.records.values().map(|record| record.backend);
+        let pending = recorded.pending.values().map(|pending| pending.backend);
+        wanted.chain(records).chain(pending).find(|kind| *kind == BackendKind::Wireguard)?;
+        let folder = self.store.dir().join("wireguard");
+        Some(Arc::new(WireguardBackend::new(folder, &self.hosts, &self.options.load.env)))
     }
 
     pub(super) fn probe_env(&self) -> ProbeEnv {

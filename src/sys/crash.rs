@@ -90,6 +90,11 @@ pub const CRASH_POINTS: &[&str] = &[
     "package.revert.before",
     "package.revert.done",
     "package.remove.done",
+    "wireguard.begun",
+    "wireguard.ended",
+    "wireguard.settled",
+    "wireguard.remove.down",
+    "wireguard.remove.done",
 ];
 
 /// Kills this process as `kill -9` does: no destructor, no handler, no flush.

@@ -6,6 +6,7 @@ mod environment;
 mod files;
 mod identity;
 mod listeners;
+mod network;
 mod processes;
 mod terminal;
 
@@ -15,5 +16,6 @@ pub use environment::base_environment;
 pub use files::{Durability, beside, create_private_dir, read_if_exists, sync_dir, write_atomic};
 pub use identity::{Identity, boot_id, host, user};
 pub use listeners::{Listener, listeners};
+pub use network::{interface_index, network_namespace};
 pub use processes::{ProcessHandle, ProcessStat, descendants, environment_of, processes};
 pub use terminal::RawMode;

@@ -88,11 +88,12 @@ impl Script {
     /// As [`framed`](Self::framed), for a script that ends with its standard input: with the connection.
     pub(super) fn framed_until_hangup(&self) -> Vec<u8> {
         let Self { body, words, .. } = self;
-        // The output belongs to the body alone, so that its end is the end of the body. Whatever the body
+        // The shell ends with the body, since a `sudo` holds the output open as long as it lives. Whatever the body
         // started is in the same process group, and so may be a login shell, which nobody needs any more.
-        let end = "exec >/dev/null 2>&1\nwhile read -r rest; do :; done\ntrap : TERM\nkill -TERM 0\nwait $!";
+        let end = "body=$!\nexec 3<&0\n{ while read -r rest; do :; done; kill -TERM 0; } <&3 >/dev/null 2>&1 &\n\
+                   wait $body\ncode=$?\nexec 2>/dev/null\nkill $!\nexit $code";
         frame(&format!(
-            "LC_ALL=C\nexport LC_ALL\nmain() {{\n{body}\n}}\necho '{BEGINS}'\nmain {words} </dev/null &\n{end}\nexit $?"
+            "LC_ALL=C\nexport LC_ALL\nmain() {{\n{body}\n}}\necho '{BEGINS}'\nmain {words} </dev/null &\n{end}"
         ))
     }
 }

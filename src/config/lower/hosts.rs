@@ -18,9 +18,6 @@ use crate::model::{Machine, ServiceName};
 /// The most hosts that another one is reached through.
 const MAX_JUMPS: usize = 16;
 
-/// How deep groups may stand in groups.
-const MAX_DEPTH: usize = 64;
-
 /// The machines and groups of the file, in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
@@ -275,51 +272,49 @@ impl Reading<'_> {
                 .push(Diagnostic::error("config::cycle", message).at(span).help("take one of them out"));
             round.extend(cycle.iter().map(|(node, _)| *node));
         }
-        let mut resolved: HashMap<usize, Vec<usize>> = HashMap::new();
-        for index in (0..self.hosts.len()).filter(|index| is_group(&self.hosts[*index])) {
-            let entry = if round.is_empty() {
-                Entry::Group(self.resolve(index, 0, &graph, inventory, &mut resolved))
-            } else {
-                Entry::Wrong
-            };
-            inventory.by_name.insert(self.hosts[index].name.clone(), entry);
+        let groups = (0..self.hosts.len()).filter(|index| is_group(&self.hosts[*index]));
+        if !round.is_empty() {
+            inventory.by_name.extend(groups.map(|index| (self.hosts[index].name.clone(), Entry::Wrong)));
+            return;
+        }
+        for (index, list) in self.resolved(groups, &graph, inventory) {
+            inventory.by_name.insert(self.hosts[index].name.clone(), Entry::Group(list));
         }
     }
 
-    /// The machines of a group; there is no circle.
-    fn resolve(
+    /// The machines of each group; there is no circle. Groups may stand in groups as deep as a file is
+    /// long, so what is not done yet is a list and no recursion.
+    fn resolved(
         &self,
-        index: usize,
-        depth: usize,
+        groups: impl Iterator<Item = usize>,
         graph: &[Vec<usize>],
         inventory: &Inventory,
-        resolved: &mut HashMap<usize, Vec<usize>>,
-    ) -> Vec<usize> {
-        if let Some(list) = resolved.get(&index) {
-            return list.clone();
+    ) -> BTreeMap<usize, Vec<usize>> {
+        let mut resolved: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut open: Vec<(usize, bool)> = groups.map(|index| (index, false)).collect();
+        while let Some((index, members_done)) = open.pop() {
+            if resolved.contains_key(&index) {
+                continue;
+            }
+            if !members_done {
+                open.push((index, true));
+                let groups = graph[index].iter().filter(|member| is_group(&self.hosts[**member]));
+                open.extend(groups.map(|member| (*member, false)));
+                continue;
+            }
+            let mut list = Vec::new();
+            let mut seen = BTreeSet::new();
+            for member in &graph[index] {
+                let machines = match (resolved.get(member), inventory.by_name.get(&self.hosts[*member].name)) {
+                    (Some(machines), _) => machines.as_slice(),
+                    (None, Some(Entry::Machine(machine))) => std::slice::from_ref(machine),
+                    (None, _) => &[],
+                };
+                list.extend(machines.iter().copied().filter(|machine| seen.insert(*machine)));
+            }
+            resolved.insert(index, list);
         }
-        if depth > MAX_DEPTH {
-            let message = format!("the groups are nested more than {MAX_DEPTH} deep");
-            self.error(self.hosts[index].span, message, "name the machines in fewer groups");
-            resolved.insert(index, Vec::new());
-            return Vec::new();
-        }
-        let mut list = Vec::new();
-        let mut seen = BTreeSet::new();
-        for member in &graph[index] {
-            let named = &self.hosts[*member];
-            let machines = if is_group(named) {
-                self.resolve(*member, depth + 1, graph, inventory, resolved)
-            } else {
-                match inventory.by_name.get(&named.name) {
-                    Some(Entry::Machine(machine)) => vec![*machine],
-                    _ => Vec::new(),
-                }
-            };
-            list.extend(machines.into_iter().filter(|machine| seen.insert(*machine)));
-        }
-        resolved.insert(index, list.clone());
-        list
+        resolved
     }
 }
 

@@ -6,6 +6,7 @@ mod backend;
 mod check;
 mod disk;
 mod docker;
+mod draft;
 mod hosts;
 mod login;
 mod package;
@@ -27,8 +28,8 @@ use crate::model::{OnFailure, ProjectName, Settings};
 use disk::Found;
 
 pub(crate) use disk::Disk;
+pub(crate) use draft::{Draft, DraftDependency, Join, NETWORKS, PortClaim, Slot, SlotKind};
 pub(crate) use hosts::{Inventory, inventory};
-pub(crate) use service::{Draft, DraftDependency, Join, NETWORKS, PortClaim, Slot, SlotKind};
 pub(crate) use target::Target;
 
 use super::interpolate::{Scope, absolute};

@@ -243,3 +243,12 @@ fn a_tunnel_comes_before_what_is_in_it() {
     assert!(spec.content.as_ref().unwrap().is_sensitive());
     assert!(loaded.desired.sources.iter().any(|source| source.name == "wg/home.conf" && source.content.is_some()));
 }
+
+#[test]
+fn groups_stand_in_groups_as_deep_as_a_file_is_long() {
+    let deep: String = (0..50_000).map(|n| format!("  g{n}: [g{}]\n", n + 1)).collect();
+    let loaded = good(&format!(
+        "hosts:\n{deep}  g50000: [x]\n  x: h\nservices: {{a: {{backend: {{type: ssh, binary: x, hosts: g0}}}}}}\n"
+    ));
+    assert_eq!(names(service(&loaded, "a")), ["x"]);
+}

@@ -5,10 +5,13 @@ mod docker;
 mod docker_bad;
 mod good;
 mod hosts;
+mod hosts_bad;
 mod never;
 mod rendered;
 mod schema;
 mod seed;
+mod units;
+mod units_bad;
 
 use std::path::Path;
 

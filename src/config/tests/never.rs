@@ -7,7 +7,11 @@ use super::{Project, process};
 const VALID: &str = r#"
 version: "1.0"
 variables: {A: {default: 1, pattern: "[0-9]"}}
-networks: {n: {type: lan, subnet: 10.0.0.0/8}}
+networks: {n: {type: lan, subnet: 10.0.0.0/8}, w: {type: wireguard, config: wg0.conf}}
+hosts:
+  h1: {address: 10.0.0.1, user: u, port: 22, jump: [h2, "a@b:1"], labels: {r: w}, facts: {f: 1}, key_file: k}
+  h2: "u@10.0.0.2:22"
+  g: [h1, h2]
 x-base: &base {type: process, binary: /bin/true, args: ["${var:A}", 'b', "ü\n"]}
 services:
   api:
@@ -27,6 +31,17 @@ services:
        tmpfs: "/run:size=1m", networks: {n: {aliases: [b]}}, ulimits: {core: {soft: 1, hard: 2}}, memory: 64MiB, cpus: 1.5,
        gpus: [a], extra_hosts: ["a:::1"], restart: on-failure:3, stop_signal: RTMIN+3, pull_policy: every 24h}
     health_check: {type: backend, test: [CMD, a], interval: 1s}
+  remote:
+    backend: {type: ssh, hosts: [g, "r=w"], binary: "/opt/${host:name}", args: ["$${host:name}"], upload: x.env}
+    strategy: {max_parallel: [1, 20%], canary: 1, max_failures: 10%, pause: ask, confirm: 30s}
+    health_check: {type: http, url: "http://${host:address}:1/", headers: {A: "${host:name}"}}
+    network: n
+  unit:
+    backend: {type: systemd, host: "me@h:1", unit: u@, instances: [a], exec: ["/bin/x", "${host:name}"], schedule: daily,
+      drop_ins: {a.conf: "[Unit]"}, files: {/etc/x: {source: x.env, mode: 0600, owner: "a:b"}}, options: {A: [1, 2]}, after: x}
+  package:
+    backend: {type: package, host: h1, package: x.env, install_path: /opt/p, pre_install: ["a"], keep: 2}
+    network: w
 "#;
 
 /// Loads and draws; only the absence of a panic counts.

@@ -86,6 +86,61 @@ fn a_token_inside_a_text_is_underlined() {
 }
 
 #[test]
+fn an_address_outside_of_its_subnet_is_shown_with_the_subnet() {
+    let text = "networks:\n  office: {type: lan, subnet: 10.1.0.0/16}\nservices:\n  web:\n    backend: {type: ssh, host: 10.2.0.1, binary: web}\n    network: office\n";
+    insta::assert_snapshot!(drawn(text), @r#"
+    config::network
+
+      x the host 10.2.0.1 of `web` is not in the network `office`, 10.1.0.0/16
+       ,-[orch.yaml:2:31]
+     1 | networks:
+     2 |   office: {type: lan, subnet: 10.1.0.0/16}
+       :                               ^^^^^|^^^^^
+       :                                    `-- the subnet
+     3 | services:
+       `----
+       ,-[orch.yaml:6:14]
+     5 |     backend: {type: ssh, host: 10.2.0.1, binary: web}
+     6 |     network: office
+       :              ^^^^^^
+       `----
+      help: correct the address or the subnet, or take the network away
+    "#);
+}
+
+#[test]
+fn what_is_not_known_of_a_host_is_underlined() {
+    let text = "hosts: {a: {facts: {zone: x}}, b: }\nservices:\n  web:\n    backend: {type: ssh, hosts: [a, b], binary: web, args: [\"-z${host:facts.zone}\"]}\n";
+    insta::assert_snapshot!(drawn(text), @r#"
+    config::host_reference
+
+      x the host `b` has nothing for `${host:facts.zone}`
+       ,-[orch.yaml:4:64]
+     3 |   web:
+     4 |     backend: {type: ssh, hosts: [a, b], binary: web, args: ["-z${host:facts.zone}"]}
+       :                                                                ^^^^^^^^^^^^^^^^^^
+       `----
+      help: add `facts: {zone: ...}` to `b` under `hosts`
+    "#);
+}
+
+#[test]
+fn a_setting_that_orch_writes_names_its_key() {
+    let text = "services:\n  web:\n    backend:\n      type: systemd\n      exec: /bin/x\n      options: {ExecStart: /bin/y}\n";
+    insta::assert_snapshot!(drawn(text), @r#"
+    config::invalid_value
+
+      x `ExecStart` is written by orch
+       ,-[orch.yaml:6:17]
+     5 |       exec: /bin/x
+     6 |       options: {ExecStart: /bin/y}
+       :                 ^^^^^^^^^
+       `----
+      help: use the key `exec` of the backend
+    "#);
+}
+
+#[test]
 fn problems_are_data_too() {
     let problems = Project::new(&process("    tiemout: 5\n")).load().unwrap_err();
     insta::assert_json_snapshot!(problems.to_data(), @r#"

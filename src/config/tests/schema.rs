@@ -40,7 +40,40 @@ fn schema_and_loader_agree() {
         }
         service(&json!({"backend": backend}))
     };
+    let on_host = |backend: Value| {
+        json!({
+            "hosts": {"h": "10.0.0.1", "n": null, "g": ["h"], "m": {"port": 22, "known_hosts": "accept-new", "labels": {"a": 1}}},
+            "services": {"web": {"backend": backend}},
+        })
+    };
+    let unit = |more: &Value| {
+        let mut backend = json!({"type": "systemd", "exec": "/bin/x"});
+        for (key, value) in more.as_object().unwrap() {
+            backend[key] = value.clone();
+        }
+        on_host(backend)
+    };
+    let strategy = |strategy: Value| {
+        json!({"hosts": {"h": "x"}, "services": {"web": {
+            "backend": {"type": "ssh", "hosts": "h", "binary": "x"}, "strategy": strategy}}})
+    };
     for good in [
+        on_host(json!({"type": "ssh", "host": "h", "binary": "x", "restart": {"policy": "always"}, "run_as": "u"})),
+        on_host(json!({"type": "ssh", "hosts": ["g", "a=1"], "binary": "/x", "upload": "orch.yaml", "env": {"A": 1}})),
+        on_host(json!({"type": "ssh", "host": "1.2.3.4", "user": "u", "port": 22, "key_file": "k", "binary": "x"})),
+        on_host(json!({"type": "package", "package": "orch.yaml", "install_path": "/opt/x", "keep": 2, "run": false})),
+        unit(
+            &json!({"exec": ["/bin/x", 1], "exec_start_pre": ["/bin/a", ["/bin/b"]], "restart": "no", "enable": true}),
+        ),
+        unit(&json!({"instances": ["a"], "service_type": "notify", "after": "x", "wants": ["y"], "scope": "user"})),
+        unit(&json!({"schedule": "daily", "options": {"A": 1, "B": [true, "x"]}, "files": {"/x": "a"}})),
+        unit(&json!({"schedule": ["daily"], "files": {"/x": {"content": "a", "mode": "0644"}}})),
+        unit(&json!({"schedule": {"on_calendar": ["daily"], "persistent": false, "random_delay": "5m"}})),
+        strategy(json!(2)),
+        strategy(json!("25%")),
+        strategy(json!([1, "20%"])),
+        strategy(json!({"max_parallel": 1, "canary": 1, "pause": "ask", "max_failures": "10%", "on_failure": "halt"})),
+        strategy(json!({"pause": 5, "confirm": 30})),
         docker(
             &json!({"command": "a b", "entrypoint": ["a", 1], "env": {"A": 1, "B": ""}, "env_file": [], "user": null}),
         ),
@@ -82,6 +115,16 @@ fn schema_and_loader_agree() {
         Project::new(&good.to_string()).good();
     }
     for bad in [
+        on_host(json!({"type": "ssh", "host": "h"})),
+        on_host(json!({"type": "package", "package": "x"})),
+        unit(&json!({"restart": "never"})),
+        unit(&json!({"service_type": "quick"})),
+        unit(&json!({"schedule": {}})),
+        unit(&json!({"drop_ins": "x"})),
+        strategy(json!("half")),
+        strategy(json!({"on_failure": "continue"})),
+        json!({"hosts": {"h": {"known_hosts": "never"}}, "services": {}}),
+        json!({"hosts": {"h": {"port": "x"}}, "services": {}}),
         json!({"sevices": {}}),
         docker(&json!({"ports": "80:80"})),
         docker(&json!({"ports": ["80/"]})),

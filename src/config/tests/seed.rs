@@ -62,7 +62,7 @@ services:
     assert_eq!(spec.place.key(), "monitor.example.com");
     assert_eq!(spec.binary.reveal(), "/opt/prometheus/prometheus");
     let [tunnel] = &monitoring.dependencies[..] else { panic!("{:?}", monitoring.dependencies) };
-    assert_eq!((tunnel.service.as_str(), tunnel.condition), ("networks.monitoring", Condition::Started));
+    assert_eq!((tunnel.service.as_str(), tunnel.condition), ("networks.monitoring", Condition::Healthy));
     let Spec::Wireguard(spec) = &service(&loaded, "networks.monitoring").spec else { panic!("no tunnel") };
     assert_eq!((spec.interface.as_str(), spec.config.as_str()), ("wg0", "/etc/wireguard/wg0.conf"));
     assert_eq!(loaded.desired.services.len(), 4);

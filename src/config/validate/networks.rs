@@ -10,7 +10,15 @@ use crate::config::lower::{Draft, Join, Lowering, NETWORKS};
 use crate::config::merge::Named;
 use crate::config::raw::RawNetwork;
 use crate::config::source::Span;
-use crate::model::{Condition, Dependency, NetworkSpec, Service, ServiceName, Spec};
+use crate::model::{Condition, Dependency, LanHost, NetworkSpec, Service, ServiceName, Spec};
+
+/// What networks come to.
+pub(crate) struct Networks {
+    /// The services that stand for them.
+    pub(crate) services: Vec<Service>,
+    /// The hosts whose names must stand for addresses in a subnet.
+    pub(crate) lan_hosts: Vec<LanHost>,
+}
 
 /// What is known of a network that a container is in.
 struct Used {
@@ -25,9 +33,9 @@ struct Used {
 
 /// Makes a service of each network that an active service needs to be there, and ties to it what is in it.
 /// Names that no network has were reported before.
-pub(crate) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], lowering: &Lowering<'_>) -> Vec<Service> {
+pub(crate) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], lowering: &Lowering<'_>) -> Networks {
     let (report, timeout) = (lowering.report, lowering.default_timeout);
-    let tunnels = reach::networks(drafts, networks, lowering);
+    let (tunnels, lan_hosts) = reach::networks(drafts, networks, lowering);
     let by_name: BTreeMap<&str, &Named<RawNetwork>> =
         networks.iter().map(|network| (network.name.as_str(), network)).collect();
     let mut used: BTreeMap<&str, Used> = BTreeMap::new();
@@ -67,19 +75,19 @@ pub(crate) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], low
         let spec = Spec::Network(NetworkSpec { name: name.to_owned(), host, subnet });
         Some(Service { timeout, settle: Duration::ZERO, ..Service::new(service?, spec) })
     });
-    made.chain(tunnels).collect()
+    Networks { services: made.chain(tunnels).collect(), lan_hosts }
 }
 
 /// A container needs its network, and is made anew with it: an engine removes no network that a container
 /// is in.
 fn tie(service: &mut Service, network: &ServiceName) {
-    depend(service, network);
+    depend(service, network, Condition::Started);
     service.lifecycle.replace_triggered_by.push(network.clone());
 }
 
 /// A service needs its network to be there.
-pub(super) fn depend(service: &mut Service, network: &ServiceName) {
-    let tie = Dependency { service: network.clone(), condition: Condition::Started, restart: false };
+pub(super) fn depend(service: &mut Service, network: &ServiceName, condition: Condition) {
+    let tie = Dependency { service: network.clone(), condition, restart: false };
     service.dependencies.push(tie);
     service.dependencies.sort_by(|a, b| a.service.cmp(&b.service));
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::networks::{depend, service_name};
@@ -13,14 +14,19 @@ use crate::config::lower::{Draft, Lowering, start_of};
 use crate::config::merge::Named;
 use crate::config::raw::{RawNetwork, RawWireguard};
 use crate::config::source::Span;
-use crate::model::{Service, Spec, Text, WireguardSpec};
+use crate::model::{CheckPolicy, Condition, HealthCheck, LanHost, Machine, Probe, Service, Spec, Text, WireguardSpec};
 
 /// The longest name that the kernel gives an interface.
 const MAX_INTERFACE: usize = 15;
 
 /// Checks the networks of services that are no containers, and makes a service of each tunnel that an
-/// active one is in.
-pub(super) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], lowering: &Lowering<'_>) -> Vec<Service> {
+/// active one is in; and the hosts of active services whose names must stand for addresses in a subnet.
+pub(super) fn networks(
+    drafts: &mut [Draft],
+    networks: &[Named<RawNetwork>],
+    lowering: &Lowering<'_>,
+) -> (Vec<Service>, Vec<LanHost>) {
+    let mut lan_hosts = Vec::new();
     let by_name: BTreeMap<&str, &Named<RawNetwork>> =
         networks.iter().map(|network| (network.name.as_str(), network)).collect();
     let mut tunnels: BTreeMap<&str, Option<Service>> = BTreeMap::new();
@@ -31,13 +37,14 @@ pub(super) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], low
             Some(RawNetwork::Lan(lan)) => {
                 if let Some((subnet_span, subnet)) = lan.subnet.as_ref().and_then(Field::located) {
                     inside(draft, span, &name, (subnet_span, subnet), lowering);
+                    lan_hosts.extend(by_name_only(draft, &name, subnet));
                 }
             }
             Some(RawNetwork::Wireguard(raw)) => {
                 let Some(service) = draft.service.as_mut().filter(|_| draft.active) else { continue };
                 let tunnel = tunnels.entry(&named.name).or_insert_with(|| tunnel(named, raw, lowering));
                 if let Some(tunnel) = tunnel {
-                    depend(service, &tunnel.name);
+                    depend(service, &tunnel.name, Condition::Healthy);
                 }
             }
             // What is wrong with it was reported.
@@ -45,11 +52,24 @@ pub(super) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], low
         }
     }
     same_interface(&tunnels, &by_name, lowering);
-    tunnels.into_values().flatten().collect()
+    (tunnels.into_values().flatten().collect(), lan_hosts)
+}
+
+/// The hosts of an active service that have a name in the place of an address.
+fn by_name_only(draft: &Draft, network: &str, subnet: &str) -> Vec<LanHost> {
+    let machines = if draft.active { draft.target.machines() } else { &[] };
+    let named = machines.iter().filter(|machine| machine.address.parse::<IpAddr>().is_err());
+    let host = |machine: &Arc<Machine>| LanHost {
+        service: draft.name.clone(),
+        network: network.to_owned(),
+        subnet: subnet.to_owned(),
+        machine: machine.clone(),
+    };
+    named.map(host).collect()
 }
 
 /// Reports each host of a service whose address is not in the subnet of its network. What a host name
-/// stands for is not known here.
+/// stands for is asked when a plan is made.
 fn inside(draft: &Draft, span: Span, name: &str, (subnet_span, subnet): (Span, &str), lowering: &Lowering<'_>) {
     let Some((_, length)) = subnet.split_once('/').filter(|_| start_of(subnet).is_some()) else { return };
     for machine in draft.target.machines() {
@@ -59,8 +79,8 @@ fn inside(draft: &Draft, span: Span, name: &str, (subnet_span, subnet): (Span, &
             continue;
         }
         let message = format!(
-            "the host `{}` of `{}`, at {address}, is not in the network `{}`, {}",
-            shorten(&machine.name),
+            "the host {} of `{}` is not in the network `{}`, {}",
+            shorten(&machine.to_string()),
             draft.name,
             shorten(name),
             shorten(subnet)
@@ -96,7 +116,10 @@ fn tunnel(named: &Named<RawNetwork>, raw: &RawWireguard, lowering: &Lowering<'_>
         content: content.map(Text::sensitive),
     };
     let service = Service::new(name?, Spec::Wireguard(Box::new(spec)));
-    Some(Service { timeout: lowering.default_timeout, settle: Duration::ZERO, ..service })
+    // An interface tries a handshake again after 5 s.
+    let policy = CheckPolicy { interval: Duration::from_secs(5), retries: 2, ..CheckPolicy::default() };
+    let checks = vec![HealthCheck { probe: Probe::Backend, policy }];
+    Some(Service { timeout: lowering.default_timeout, settle: Duration::ZERO, checks, ..service })
 }
 
 /// The interface that a configuration file is of, as `wg-quick` takes it.

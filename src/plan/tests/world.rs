@@ -117,6 +117,7 @@ impl World {
         let key = DigestKey::new([7; 32]);
         let desired = Desired {
             machines: BTreeMap::new(),
+            lan_hosts: Vec::new(),
             project: ProjectName::new("test").unwrap(),
             settings: Settings {
                 state_dir: "/".into(),

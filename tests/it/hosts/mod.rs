@@ -6,3 +6,5 @@ mod package;
 mod shell;
 mod smoke;
 mod systemd;
+mod tunnel;
+mod wireguard;

@@ -10,13 +10,15 @@ pub(super) use check::is_none;
 use std::collections::BTreeMap;
 
 use super::Lowering;
-use super::service::{Draft, Join, PortClaim};
+use super::draft::{Draft, Join, PortClaim};
 use crate::config::diagnostic::{Diagnostic, shorten};
 use crate::config::field::{Entries, Field, Names, OneOrList, Pairs, RawText, Short, given};
 use crate::config::raw::{GpuCount, RawDocker, RawJoin, RawUlimit};
 use crate::config::secret::{has_password, mark_url};
 use crate::config::source::Span;
-use crate::model::{DockerSpec, Gpus, HostPort, Kind, NetworkUse, PortMapping, RestartRule, Text, Ulimit};
+use crate::model::{
+    DockerSpec, Gpus, HOST_REFERENCE, HostPort, Kind, NetworkUse, PortMapping, RestartRule, Text, Ulimit,
+};
 
 /// The least memory that an engine gives a container.
 const LEAST_MEMORY: u64 = 6 << 20;
@@ -302,6 +304,10 @@ impl Lowering<'_> {
         let mut lines = Vec::new();
         for (span, name, value) in pairs {
             let text = value.map_or("", |value| value.0.reveal());
+            if text.contains(HOST_REFERENCE) {
+                self.references(span, text);
+                continue;
+            }
             if value.is_some_and(|value| value.0.is_sensitive()) {
                 self.error(span, "a sensitive value may not stand here", help);
                 continue;

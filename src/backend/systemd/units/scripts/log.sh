@@ -3,12 +3,10 @@
 [ -f "$slot/manifest" ] || exit 0
 read_manifest "$slot/manifest"
 lines=$1 since=$2 follow=$3
-set --
-add_unit() {
-    if [ "$manager" = user ]; then set -- "--user-unit=$1"; else set -- "--unit=$1"; fi
-    chosen="$chosen $1"
-}
 chosen=
+add_unit() {
+    if [ "$manager" = user ]; then chosen="$chosen --user-unit=$1"; else chosen="$chosen --unit=$1"; fi
+}
 each add_unit "$m_units"
 set -f
 # shellcheck disable=SC2086

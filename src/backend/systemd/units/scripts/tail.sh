@@ -1,19 +1,16 @@
-# Prints the last lines that a slot's units logged since they were last started. $1: how many.
+# Prints the last lines of a slot's units under the definition that they have, and what systemd said of them.
+# $1: how many.
+#
+# They are chosen by unit and time: of a process that ended at once the journal does not know which start it was.
 [ -f "$slot/manifest" ] || exit 0
 read_manifest "$slot/manifest"
-journalctl --sync >/dev/null 2>&1
-count=$1
-set --
-add_run() {
-    id=$(sc show -p InvocationID --value -- "$1" 2>/dev/null)
-    [ -n "$id" ] || return 0
-    runs="$runs $id"
+count=$1 chosen=
+add_unit() {
+    if [ "$manager" = user ]; then chosen="$chosen --user-unit=$1"; else chosen="$chosen --unit=$1"; fi
 }
-runs=
-each add_run "$m_units"
-for id in $runs; do
-    # What it said, and what systemd said of it.
-    set -- "$@" ${1:++} "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" + "USER_INVOCATION_ID=$id"
-done
-[ $# -gt 0 ] || exit 0
-journalctl --quiet --no-pager --output=cat --lines="$count" "$@"
+each add_unit "$m_units"
+[ -n "$chosen" ] || exit 0
+[ "$manager" = user ] || journalctl --sync >/dev/null 2>&1
+set -f
+# shellcheck disable=SC2086
+journalctl --quiet --no-pager --output=cat --lines="$count" --since="$(date -r "$slot/manifest" +@%s.%6N)" $chosen

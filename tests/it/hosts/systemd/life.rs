@@ -1,4 +1,4 @@
-//! Units on hosts: what is put in place, brought back, taken away and seen.
+//! What units live through, and what is seen of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,102 +13,12 @@ use orch::model::{
     UnitSpec, UnitTimer,
 };
 
-use crate::support::{Fleet, Host};
-
-/// A project with units on one host. Two tests that share a host have other names for theirs.
-struct Bench<'h> {
-    host: &'h Host,
-    place: Place,
-    backend: SystemdBackend,
-    scope: String,
-}
-
-fn place(host: &Host, user: &str) -> Place {
-    Place::On(Arc::new(Machine {
-        name: "h".to_owned(),
-        user: Some(user.to_owned()),
-        key_file: Some(host.key()),
-        known_hosts_file: Some(host.known_hosts()),
-        ..Machine::at(host.address())
-    }))
-}
-
-impl<'h> Bench<'h> {
-    fn new(host: &'h Host) -> Self {
-        Self::with(host, "root", "scope")
-    }
-
-    fn with(host: &'h Host, user: &str, scope: &str) -> Self {
-        let place = place(host, user);
-        let scope = format!("{scope}{}", std::process::id());
-        let settings = SystemdSettings {
-            project: ProjectName::new("shop").unwrap(),
-            scope: scope.clone(),
-            places: BTreeMap::from([(place.key(), place.clone())]),
-            hosts: Hosts::default(),
-        };
-        Self { host, place, backend: SystemdBackend::new(settings), scope }
-    }
-
-    /// A unit that runs a line of shell.
-    fn unit(&self, name: &str, script: &str) -> UnitSpec {
-        let words = ["/bin/sh", "-c", script].map(Text::plain).to_vec();
-        let definition = UnitDefinition::new(Exec::Args(words));
-        UnitSpec::new(self.place.clone(), name, UnitSource::Written(Box::new(definition)))
-    }
-
-    async fn create(&self, op: &str, spec: &UnitSpec) -> Result<ObjectId, BackendError> {
-        self.backend.create(&context(op), &instance(spec)).await
-    }
-
-    async fn look(&self, id: &ObjectId) -> ObservedObject {
-        self.backend.inspect(id).await.unwrap().expect("it is there")
-    }
-
-    async fn until(&self, id: &ObjectId, what: &str, holds: impl Fn(&ObservedObject) -> bool) -> ObservedObject {
-        let start = Instant::now();
-        loop {
-            let object = self.look(id).await;
-            if holds(&object) {
-                return object;
-            }
-            assert!(start.elapsed() < Duration::from_secs(30), "{what}: {object:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn until_running(&self, id: &ObjectId) -> ObservedObject {
-        self.until(id, "it runs", |object| object.state == ObjectState::Running).await
-    }
-
-    fn drift(object: &ObservedObject) -> Vec<&str> {
-        object.drift.iter().map(|Drift { detail, .. }| detail.as_str()).collect()
-    }
-}
-
-fn context(op: &str) -> OpContext {
-    OpContext { address: address(), op_id: OpId::new(op), progress: ProgressSink::default(), confirm: None }
-}
-
-fn address() -> Address {
-    "web@h".parse().unwrap()
-}
-
-fn service(spec: &UnitSpec) -> Service {
-    Service::new(ServiceName::new("web").unwrap(), Spec::Systemd(Box::new(spec.clone())))
-}
-
-fn instance(spec: &UnitSpec) -> Instance {
-    of(service(spec))
-}
-
-fn of(service: Service) -> Instance {
-    Instance::new(address(), Arc::new(service), None, &DigestKey::new([7; 32]))
-}
+use super::bench::{Bench, address, context, instance, of, service};
+use crate::support::Fleet;
 
 #[tokio::test]
 async fn a_unit_lives_through_create_switch_revert_stop_start_and_remove() {
-    let bench = Bench::new(Fleet::get().host(1));
+    let bench = Bench::new(Fleet::get().host(1), "it-life");
     let name = "it-life.service";
     let v1 = bench.unit(name, "exec sleep 1001");
     let id = bench.create("run.1", &v1).await.unwrap();
@@ -164,7 +74,7 @@ async fn a_unit_lives_through_create_switch_revert_stop_start_and_remove() {
 
 #[tokio::test]
 async fn what_is_not_the_slots_is_refused_and_left_as_it_is() {
-    let bench = Bench::new(Fleet::get().host(2));
+    let bench = Bench::new(Fleet::get().host(2), "it-foreign");
     let (unit, file) = ("it-foreign.service", "/etc/it-foreign.conf");
     bench.host.sh(&format!(
         "printf '[Service]\\nExecStart=/bin/sleep 2001\\n' >/etc/systemd/system/{unit}; systemctl daemon-reload; \
@@ -220,7 +130,7 @@ async fn what_is_not_the_slots_is_refused_and_left_as_it_is() {
 
 #[tokio::test]
 async fn values_arrive_byte_for_byte_and_nothing_is_executed() {
-    let bench = Bench::new(Fleet::get().host(3));
+    let bench = Bench::new(Fleet::get().host(3), "it-bytes");
     let hostile = [
         "",
         " ",
@@ -299,7 +209,7 @@ async fn values_arrive_byte_for_byte_and_nothing_is_executed() {
 
 #[tokio::test]
 async fn a_secret_in_a_unit_makes_it_nobody_elses_to_read() {
-    let bench = Bench::new(Fleet::get().host(3));
+    let bench = Bench::new(Fleet::get().host(3), "it-secret");
     let name = "it-secret.service";
     let words = [Text::plain("/bin/sleep"), Text::sensitive("3100")].to_vec();
     let definition = UnitDefinition::new(Exec::Args(words));
@@ -312,7 +222,7 @@ async fn a_secret_in_a_unit_makes_it_nobody_elses_to_read() {
 
 #[tokio::test]
 async fn drift_is_found_and_put_right() {
-    let bench = Bench::new(Fleet::get().host(4));
+    let bench = Bench::new(Fleet::get().host(4), "it-drift");
     let name = "it-drift.service";
     let file = format!("/etc/systemd/system/{name}");
     let mut spec = bench.unit(name, "exec sleep 4001");
@@ -323,7 +233,7 @@ async fn drift_is_found_and_put_right() {
     assert_eq!((first.drift.as_slice(), first.repair), ([].as_slice(), None));
     // The second in which it was written must be over, so that it can be told which was first.
     bench.host.sh("sleep 2.1");
-    for (change, found, repair) in [
+    let changes = [
         (format!("echo '# x' >>{file}"), format!("{file} was edited"), Some(Repair::Update)),
         ("echo b >>/etc/it-drift.conf".to_owned(), "/etc/it-drift.conf was edited".to_owned(), Some(Repair::Update)),
         ("rm /etc/it-drift.conf".to_owned(), "/etc/it-drift.conf is gone".to_owned(), Some(Repair::Restart)),
@@ -341,7 +251,9 @@ async fn drift_is_found_and_put_right() {
             "was edited".to_owned(),
             Some(Repair::Restart),
         ),
-    ] {
+    ];
+    for (number, (change, found, repair)) in changes.into_iter().enumerate() {
+        let op = context(&format!("run.1{number}"));
         let before = bench.look(&id).await;
         bench.host.sh(&change);
         let drifted = bench.look(&id).await;
@@ -350,10 +262,10 @@ async fn drift_is_found_and_put_right() {
         assert_eq!(drifted.repair, repair, "{change}: {details:?}");
         assert_eq!(drifted.revision, first.revision);
         if repair == Some(Repair::Update) {
-            bench.backend.update(&context("run.1"), &id, &instance(&spec)).await.unwrap();
+            bench.backend.update(&op, &id, &instance(&spec)).await.unwrap();
             assert_eq!(bench.look(&id).await.incarnation, before.incarnation, "{change}: it went on");
         } else {
-            bench.backend.restart(&context("run.1"), &id, &instance(&spec)).await.unwrap();
+            bench.backend.restart(&op, &id, &instance(&spec)).await.unwrap();
         }
         let right = bench.until_running(&id).await;
         assert_eq!(Bench::drift(&right), [""; 0], "{change}");
@@ -377,9 +289,10 @@ async fn drift_is_found_and_put_right() {
 
 #[tokio::test]
 async fn what_cannot_start_or_does_not_stay_up_is_seen_as_that() {
-    let bench = Bench::new(Fleet::get().host(1));
+    let bench = Bench::new(Fleet::get().host(1), "it-fails");
     let definition = UnitDefinition::new(Exec::Args(vec![Text::plain("/opt/not-there")]));
-    let spec = UnitSpec::new(bench.place.clone(), "it-missing.service", UnitSource::Written(Box::new(definition)));
+    let spec =
+        UnitSpec::new(bench.place.clone(), "it-fails-missing.service", UnitSource::Written(Box::new(definition)));
     let id = bench.create("run.1", &spec).await.unwrap();
     let exit = |code| Exit { code: Some(code), signal: None, out_of_memory: false };
     bench
@@ -391,7 +304,7 @@ async fn what_cannot_start_or_does_not_stay_up_is_seen_as_that() {
     assert!(said.iter().any(|line| line.contains("/opt/not-there") && line.contains("No such file")), "{said:?}");
     bench.backend.remove(&context("run.2"), &id, false).await.unwrap();
 
-    let mut spec = bench.unit("it-loop.service", "echo going down; exit 7");
+    let mut spec = bench.unit("it-fails-loop.service", "echo going down; exit 7");
     let UnitSource::Written(definition) = &mut spec.source else { panic!() };
     definition.restart_delay = Some(Duration::from_millis(10));
     let id = bench.create("run.3", &spec).await.unwrap();
@@ -401,14 +314,16 @@ async fn what_cannot_start_or_does_not_stay_up_is_seen_as_that() {
     // What counts against it is forgotten when it is started on purpose.
     bench
         .backend
-        .switch(&context("run.4"), &id, &instance(&bench.unit("it-loop.service", "exec sleep 1100")))
+        .switch(&context("run.4"), &id, &instance(&bench.unit("it-fails-loop.service", "exec sleep 1100")))
         .await
         .unwrap();
     bench.until_running(&id).await;
     bench.backend.remove(&context("run.5"), &id, false).await.unwrap();
 
-    let mut spec = bench
-        .unit("it-notify.service", "sleep 0.3; systemd-notify --ready --status='open for business'; exec sleep 1101");
+    let mut spec = bench.unit(
+        "it-fails-notify.service",
+        "sleep 0.3; systemd-notify --ready --status='open for business'; exec sleep 1101",
+    );
     let UnitSource::Written(definition) = &mut spec.source else { panic!() };
     definition.service_type = "notify".to_owned();
     definition.options.insert("NotifyAccess".to_owned(), vec![Text::plain("all")]);
@@ -423,7 +338,7 @@ async fn what_cannot_start_or_does_not_stay_up_is_seen_as_that() {
         ("run.9", "exit 3", exit(3)),
         ("run.10", "kill -9 $$", Exit { code: None, signal: Some(9), out_of_memory: false }),
     ] {
-        let mut spec = bench.unit("it-job.service", script);
+        let mut spec = bench.unit("it-fails-job.service", script);
         let UnitSource::Written(definition) = &mut spec.source else { panic!() };
         definition.restart = "no".to_owned();
         let job = of(Service { kind: Kind::Job, ..service(&spec) });
@@ -435,8 +350,8 @@ async fn what_cannot_start_or_does_not_stay_up_is_seen_as_that() {
 
 #[tokio::test]
 async fn a_timer_and_a_template_are_slots_too() {
-    let bench = Bench::new(Fleet::get().host(2));
-    let mut spec = bench.unit("it-nightly.service", "echo ran");
+    let bench = Bench::new(Fleet::get().host(2), "it-timed");
+    let mut spec = bench.unit("it-timed-nightly.service", "echo ran");
     spec.timer = Some(UnitTimer { on_calendar: vec!["*-*-* 03:00".to_owned()], persistent: true, random_delay: None });
     let periodic = of(Service { kind: Kind::Periodic, ..service(&spec) });
     let id = bench.backend.create(&context("run.1"), &periodic).await.unwrap();
@@ -444,13 +359,13 @@ async fn a_timer_and_a_template_are_slots_too() {
     let said = up.reported.unwrap();
     assert!(said.healthy && said.detail.contains("03:00 UTC, has not run yet"), "{said:?}");
     assert_eq!(
-        bench.host.sh("systemctl is-active it-nightly.timer; systemctl is-active it-nightly.service || :"),
+        bench.host.sh("systemctl is-active it-timed-nightly.timer; systemctl is-active it-timed-nightly.service || :"),
         "active\ninactive"
     );
     bench.backend.remove(&context("run.2"), &id, false).await.unwrap();
-    assert_eq!(bench.host.sh("systemctl list-unit-files 'it-nightly*' | grep -c it-nightly || :"), "0");
+    assert_eq!(bench.host.sh("systemctl list-unit-files 'it-timed-nightly*' | grep -c it-timed-nightly || :"), "0");
 
-    let mut spec = bench.unit("it-many@.service", "exec sleep 2200");
+    let mut spec = bench.unit("it-timed-many@.service", "exec sleep 2200");
     spec.instances = vec!["a".to_owned(), "b".to_owned()];
     let id = bench.create("run.3", &spec).await.unwrap();
     bench.until_running(&id).await;
@@ -458,12 +373,12 @@ async fn a_timer_and_a_template_are_slots_too() {
     spec.instances = vec!["b".to_owned(), "c".to_owned(), "d".to_owned()];
     bench.backend.switch(&context("run.4"), &id, &instance(&spec)).await.unwrap();
     bench.until_running(&id).await;
-    let units = "systemctl list-units --plain --no-legend 'it-many@*' | cut -d' ' -f1";
-    assert_eq!(bench.host.sh(units), "it-many@b.service\nit-many@c.service\nit-many@d.service");
+    let units = "systemctl list-units --plain --no-legend 'it-timed-many@*' | cut -d' ' -f1";
+    assert_eq!(bench.host.sh(units), "it-timed-many@b.service\nit-timed-many@c.service\nit-timed-many@d.service");
     bench.backend.revert(&context("run.4"), &id).await.unwrap();
     bench.until_running(&id).await;
-    assert_eq!(bench.host.sh(units), "it-many@a.service\nit-many@b.service");
-    bench.host.sh("systemctl kill -s KILL it-many@a.service; systemctl stop it-many@a.service");
+    assert_eq!(bench.host.sh(units), "it-timed-many@a.service\nit-timed-many@b.service");
+    bench.host.sh("systemctl kill -s KILL it-timed-many@a.service; systemctl stop it-timed-many@a.service");
     assert!(!bench.look(&id).await.is_up(), "one of them is down");
     bench.backend.remove(&context("run.5"), &id, false).await.unwrap();
     assert_eq!(bench.host.sh(units), "");
@@ -515,7 +430,7 @@ async fn a_users_units_need_no_root() {
 
 #[tokio::test]
 async fn a_change_that_nobody_confirms_undoes_itself() {
-    let bench = Bench::new(Fleet::get().host(4));
+    let bench = Bench::new(Fleet::get().host(4), "it-confirm");
     let name = "it-confirm.service";
     let (v1, v2) = (bench.unit(name, "exec sleep 4401"), bench.unit(name, "exec sleep 4402"));
     let within = |op: &str, secs| OpContext { confirm: Some(Duration::from_secs(secs)), ..context(op) };

@@ -120,3 +120,38 @@ fn quoted(value: &str) -> String {
     let value = value.replace('\0', "");
     shlex::try_quote(&value).map(std::borrow::Cow::into_owned).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{DigestKey, Place, Service, ServiceName, Spec};
+
+    #[test]
+    fn a_definition_is_one_word_for_each_value() {
+        let mut spec = RemoteSpec::new(Place::Here, Text::plain("it's"));
+        spec.args.push(Text::sensitive("$(a)\n;;"));
+        spec.env.insert("A".to_owned(), Text::sensitive("`b`"));
+        spec.env.insert("UID".to_owned(), Text::plain("7"));
+        let service = Service::new(ServiceName::new("web").unwrap(), Spec::Ssh(Box::new(spec.clone())));
+        let instance = Instance::new("web".parse().unwrap(), Arc::new(service), None, &DigestKey::new([7; 32]));
+        let render = |spec: &RemoteSpec| render(spec, &instance, &OpId::new("run.1"), LogPolicy::default(), "/bin/sh");
+        let text = render(&spec).unwrap();
+        assert!(text.is_sensitive());
+        let words: Vec<String> = shlex::split(text.reveal()).unwrap();
+        for word in ["it's", "$(a)\n;;", "A=`b`", "UID=7", "ORCH_OP_ID=run.1", "signal=TERM", "grace=1000", "delay=10"]
+        {
+            assert!(words.iter().any(|known| known == word), "{word}: {words:?}");
+        }
+        spec.env.insert("UID".to_owned(), Text::sensitive("7"));
+        assert!(render(&spec).unwrap_err().message.contains("UID"));
+    }
+
+    #[test]
+    fn a_wait_is_never_cut_short() {
+        for (millis, told) in [(0, "0"), (1, "1"), (10, "1"), (11, "2"), (30_000, "3000")] {
+            assert_eq!(hundredths(Duration::from_millis(millis)), told);
+        }
+    }
+}

@@ -235,3 +235,60 @@ fn exit(code: i32) -> Exit {
     let signal = (129..=192).contains(&code).then_some(code - 128);
     Exit { code: signal.is_none().then_some(code), signal, out_of_memory: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAMP: &str = r#"{"project":"shop","scope":"s","address":"web@h","op_id":"run.1","revision":"REV","kind":"permanent","backend":"ssh","slot":"keeper/shop-web","files":{"definition":"REV"}}"#;
+
+    fn object(lines: &str) -> ObservedObject {
+        let rev = "1".repeat(64);
+        let text = format!("clock 100.50 b:7\nslot ssh-1\n{lines}").replace("STAMP", STAMP).replace("REV", &rev);
+        let read = Timestamp::from_second(1000).unwrap();
+        parse(&text, read)[0].object("h").unwrap()
+    }
+
+    #[test]
+    fn a_keeper_that_lives_says_what_its_program_does() {
+        let found = object(
+            "stamp STAMP\nstatus running\nexit 137\nrestarts 2\nsince 9050\nboot b:7\nkeeper 5\nprogram 6 77\nkeeps\nruns\n\
+             sum REV definition\n",
+        );
+        assert_eq!((found.state, found.pid, found.restarts), (ObjectState::Running, Some(6), 2));
+        assert_eq!(found.incarnation.as_deref(), Some("b:7:6:77"));
+        assert_eq!(found.last_exit, Some(Exit { code: None, signal: Some(9), out_of_memory: false }));
+        assert_eq!(found.since, Some(Timestamp::from_second(990).unwrap()));
+        assert_eq!((found.drift, found.id.as_str()), (vec![], "h/ssh/keeper/shop-web"));
+    }
+
+    #[test]
+    fn without_its_keeper_it_is_lost_and_last_words_stay() {
+        let status = |rest: &str| object(&format!("stamp STAMP\nsum REV definition\n{rest}"));
+        for (rest, detail) in [
+            (
+                "status running\nboot b:7\nkeeper 5\nprogram 6 77\nruns\n",
+                "its keeper (pid 5) is gone, its process (pid 6)",
+            ),
+            ("status running\nboot b:7\nkeeper 5\nprogram 6 77\n", "its keeper (pid 5) is gone"),
+            ("status running\nboot a:7\nkeeper \nprogram  \n", "the machine was rebooted since it ran"),
+            ("", "nothing there says what became of it"),
+        ] {
+            let found = status(rest);
+            assert_eq!(found.state, ObjectState::Lost);
+            assert!(found.drift[0].detail.starts_with(detail), "{:?}", found.drift);
+        }
+        let found = status("status exited\nexit 3\nboot a:7\n");
+        let exit = Exit { code: Some(3), signal: None, out_of_memory: false };
+        assert_eq!((found.state, found.since, found.drift), (ObjectState::Exited(exit), None, vec![]));
+    }
+
+    #[test]
+    fn what_an_interrupted_change_left_has_no_revision() {
+        let found = object("pending op run.2\npending stamp STAMP\n");
+        assert_eq!((found.state, found.revision.to_string()), (ObjectState::Stopped, "0".repeat(64)));
+        assert_eq!(found.drift[0].detail, "a change of it was interrupted");
+        let edited = object("stamp STAMP\nstatus stopped\nsum - definition\n");
+        assert_eq!((edited.drift[0].detail.as_str(), edited.repair), ("its definition is gone", Some(Repair::Restart)));
+    }
+}

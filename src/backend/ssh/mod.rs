@@ -1,6 +1,6 @@
 //! Programs on hosts, as services.
 //!
-//! Where a host has systemd, a program is a unit that orch writes ([`unit`]): what keeps it, restarts it, ends it
+//! Where a host has systemd, a program is a unit that orch writes (`unit`): what keeps it, restarts it, ends it
 //! and logs for it is systemd. Where it has none, that is a keeper of orch's ([`detached`]).
 
 pub mod detached;

@@ -1,12 +1,12 @@
 //! WireGuard interfaces of this machine, brought up and down by `wg-quick`.
 //!
-//! An interface is orch's by its stamp ([`stamp`]) and its number: the one that the kernel gave the interface
+//! An interface is orch's by its stamp (`stamp`) and its number: the one that the kernel gave the interface
 //! that orch brought up. One that was up before orch came is used as it is and never changed. Interfaces are
 //! brought up from a copy of their configuration, so that what goes down is what came up, and a change can
 //! go back; the user's file is only read.
 //!
 //! What holds after a crash: a change is `pending` in the stamp before its script starts, and the script says
-//! in a file of its own how far it is ([`script`]). It goes on without orch. So the next look finds the change
+//! in a file of its own how far it is (`script`). It goes on without orch. So the next look finds the change
 //! done, undone, under way, or, when the script itself was killed, halfway: then what is there goes and comes
 //! anew.
 

@@ -5,7 +5,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `stamp.json` | whose it is: a [`Stamp`] |
+//! | `stamp.json` | whose it is: a [`Stamp`](crate::backend::host::Stamp) |
 //! | `manifest` | the files and units that it consists of, for the scripts |
 //! | `pending` | the manifest and the stamp of a change that is under way, or was interrupted |
 //! | `previous/` | the files, the manifest and the stamp that it had before |

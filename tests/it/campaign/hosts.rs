@@ -36,11 +36,17 @@ impl Scenario<'_> {
         let mut at = 0;
         self.go_to(0, "first");
         let own = |point: &&&str| {
-            STEP.iter().any(|start| point.starts_with(start)) || point.starts_with(&format!("{}.", self.backend))
+            let rolls = ["step.undo.", "step.after."].iter().any(|start| point.starts_with(start));
+            let step = STEP.iter().any(|start| point.starts_with(start)) && !rolls;
+            step || point.starts_with(&format!("{}.", self.backend))
         };
         let turns = if self.each { self.turns.len() } else { 1 };
         for point in CRASH_POINTS.iter().filter(own) {
-            for _ in 0..turns {
+            for turn in 0..turns {
+                if self.each && at != turn {
+                    self.go_to(turn, point);
+                    at = turn;
+                }
                 for passes in 0.. {
                     let context = format!("{}: killed at {point} after {passes} passes in turn {at}", self.name);
                     let next = (at + 1) % self.turns.len();
@@ -51,17 +57,21 @@ impl Scenario<'_> {
                         self.go_to(next, &context);
                         covered.push(format!("{point}#{passes}"));
                     }
-                    self.assert_converged(next, &context);
                     at = next;
                     if !met {
                         break;
                     }
+                    self.assert_converged(next, &context);
                     if self.each {
                         // Back to where this boundary is met.
                         for turn in (at + 1..).take(self.turns.len() - 1).map(|turn| turn % self.turns.len()) {
                             self.go_to(turn, &context);
                             at = turn;
                         }
+                    }
+                    // One step begins and ends once.
+                    if point.starts_with("journal.") || point.starts_with("step.end.") {
+                        break;
                     }
                 }
             }
@@ -337,4 +347,194 @@ fn a_unit_is_renamed() {
     let b = unit(stage.project(), "b", "1", &format!("{name}    renamed_from: a\n"));
     let scenario = stage.scenario("systemd", "systemd, rename", &[(a, "active 1 1"), (b, "active 1 1")]);
     stage.every_boundary(&scenario, &[]);
+}
+
+#[test]
+fn a_program_is_uploaded_and_deleted() {
+    let stage = Stage::on(1);
+    programs(&stage);
+    let turns = [(String::new(), ""), (program(stage.project(), "1", ""), "active 1 1")];
+    let scenario = Scenario { each: true, ..stage.scenario("ssh", "ssh, create and delete", &turns) };
+    stage.every_boundary(&scenario, &["ssh.place.before", "ssh.place.after"]);
+}
+
+#[test]
+fn a_program_is_switched() {
+    let stage = Stage::on(2);
+    programs(&stage);
+    let [one, two] = ["1", "2"].map(|version| program(stage.project(), version, ""));
+    let scenario = stage.scenario("ssh", "ssh, switch", &[(one, "active 1 1"), (two, "active 2 2")]);
+    stage.every_boundary(&scenario, &["ssh.place.before", "ssh.place.after"]);
+}
+
+fn programs(stage: &Stage) {
+    for version in ["1", "2"] {
+        let program = format!("#!/bin/sh\n# version {version}\nexec sleep 1000\n");
+        stage.world.script(&format!("prog-{version}"), &program);
+    }
+}
+
+const PACKAGE: &[&str] = &[
+    "package.prepare.claimed",
+    "package.prepare.uploaded",
+    "package.prepare.unpacked",
+    "package.switch.before",
+    "package.switch.done",
+];
+
+#[test]
+fn a_package_is_deployed_and_deleted() {
+    let stage = Stage::on(3);
+    packages(&stage);
+    let turns = [(String::new(), ""), (package(stage.project(), "1", ""), "active 1 1")];
+    let scenario = Scenario { each: true, ..stage.scenario("package", "package, create and delete", &turns) };
+    stage.every_boundary(&scenario, &[PACKAGE, &["package.remove.done"]].concat());
+}
+
+/// Of three versions two are kept, so that the next one is always uploaded.
+#[test]
+fn a_package_is_switched() {
+    let stage = Stage::on(4);
+    packages(&stage);
+    let [one, two, three] = ["1", "2", "3"].map(|version| package(stage.project(), version, ""));
+    let turns = [(one, "active 1 1"), (two, "active 2 2"), (three, "active 3 3")];
+    stage.every_boundary(&stage.scenario("package", "package, switch", &turns), PACKAGE);
+}
+
+#[test]
+fn a_package_whose_gate_fails_goes_back() {
+    let stage = Stage::on(4);
+    packages(&stage);
+    let gate = gate(&format!("/opt/{}/current/data/version", stage.project()));
+    let [one, two] = ["1", "2"].map(|version| package(stage.project(), version, &gate));
+    let broken = Some(((stage.yaml)(&two), "active 2 2"));
+    let scenario = Scenario { broken, ..stage.scenario("package", "package, go back", &[(one, "active 1 1")]) };
+    let back = ["package.revert.before", "package.revert.done", "step.rollback.before", "package.switch.before"];
+    stage.every_boundary(&scenario, &back);
+}
+
+fn packages(stage: &Stage) {
+    for version in ["1", "2", "3"] {
+        let folder = format!("source-{version}");
+        let manifest = format!("name: app\nversion: \"{version}\"\nentry_point: bin/app\n");
+        stage.world.write(&format!("{folder}/manifest.yaml"), manifest);
+        stage.world.script(&format!("{folder}/bin/app"), "#!/bin/sh\nexec sleep 1000\n");
+        let version = format!("version {version}\n");
+        // What tells a whole release from a part of one.
+        let sums = format!("{}  data/version\n", orch::model::Digest::of(version.as_bytes()));
+        stage.world.write(&format!("{folder}/data/version"), version);
+        stage.world.write(&format!("{folder}/sums"), sums);
+        stage.world.orch(&["package", "build", &folder]).ok();
+    }
+}
+
+/// A roll whose third host fails: each of the other two has the new version or the old one whenever orch dies, and
+/// both have the old one in the end.
+#[test]
+fn a_roll_is_put_back() {
+    let fleet = Fleet::get();
+    let world = Deployment::new("services: {}\n");
+    let foreign: Vec<_> = (1..=3).map(|number| Foreign::put(fleet.host(number), world.name())).collect();
+    let roll = |version: &str| {
+        let failing = gate(&format!("/etc/{}/version", world.name()));
+        let failing = failing.replace("'! grep", &format!("'! test -e /etc/is-h3-{} || ! grep", world.name()));
+        let strategy = "    strategy: {max_parallel: 1, on_failure: rollback}\n";
+        let unit = unit(world.name(), "a", version, &format!("{failing}{strategy}"));
+        format!("{}services:\n{}", fleet.yaml(), unit.replace("host: HOST", "hosts: [h1, h2, h3]"))
+    };
+    fleet.host(3).sh(&format!("touch /etc/is-h3-{}", world.name()));
+    world.yaml(&roll("1"));
+    world.apply();
+    world.yaml(&roll("2"));
+    let mut covered = Vec::new();
+    let points = ["step.operation.after", "step.end.before", "step.rollback.before", "step.undo.before"];
+    for point in points.into_iter().chain(["step.undo.end.before"]) {
+        for passes in 0.. {
+            let context = format!("a roll: killed at {point} after {passes} passes");
+            let mut command = world.command(&["apply", "--auto-approve"]);
+            let killed = command.env("FAILPOINTS", format!("{point}={passes}*off->return")).output().unwrap();
+            let met = killed.status.signal() == Some(9);
+            for number in 1..=3 {
+                let seen = look(fleet.host(number), world.name());
+                assert!(["active 1 1", "active 2 2"].contains(&seen.as_str()), "{context}: h{number}: {seen:?}");
+            }
+            if !met {
+                break;
+            }
+            covered.push(format!("{point}#{passes}"));
+            let again = world.orch(&["apply", "--auto-approve"]);
+            assert_eq!(again.code, Some(5), "{context}\n{}{}", again.out, again.err);
+            for number in 1..=3 {
+                assert_eq!(
+                    look(fleet.host(number), world.name()),
+                    "active 1 1",
+                    "{context}: h{number}\n{}{}",
+                    again.out,
+                    again.err
+                );
+                assert_eq!(leftovers(fleet.host(number), world.name()), "", "{context}: h{number}");
+            }
+            // The first of each batch, and the last of all, tell the most.
+            if passes == 1 {
+                break;
+            }
+        }
+    }
+    fleet.host(3).sh(&format!("rm /etc/is-h3-{}", world.name()));
+    assert!(foreign.iter().all(Foreign::is_untouched));
+    tell(&format!("a roll that is put back: killed at {} boundaries", covered.len()));
+    for point in points {
+        assert!(covered.iter().any(|met| met.starts_with(point)), "{point}: {covered:?}");
+    }
+}
+
+/// The connection dies while a script on the host waits for the end of what runs: the script goes on by itself.
+#[test]
+fn a_connection_that_is_killed_within_a_step() {
+    let stage = Stage::on(1);
+    let go = format!("/run/go-{}", stage.project());
+    let slow = |version: &str| {
+        let exec = format!(
+            "exec: [/bin/sh, -c, \"trap 'touch {go}-asked; while [ ! -e {go} ]; do sleep 0.1; done; exit' TERM; while :; do sleep 0.1; done\"]"
+        );
+        let unit = unit(stage.project(), "a", version, "");
+        (stage.yaml)(
+            &unit.replace("exec: [/usr/bin/sleep, '1000']", &exec).replace("stop_timeout: 2s", "stop_timeout: 60s"),
+        )
+    };
+    stage.world.yaml(&slow("1"));
+    stage.world.apply();
+    stage.world.yaml(&slow("2"));
+    let running = stage.world.start(&["apply", "--auto-approve"]);
+    wait_until("the old one is told to end", || stage.host.try_sh(&format!("test -e {go}-asked")).is_ok());
+    let masters = masters(&stage.world);
+    assert!(!masters.is_empty(), "no ssh of this orch is there");
+    for pid in masters {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    stage.host.sh(&format!("touch {go}"));
+    let ended = running.end();
+    assert!(matches!(ended.code, Some(0 | 5 | 1)), "{ended}");
+    if ended.code != Some(0) {
+        assert!(ended.err.contains("h1") && ended.err.contains("connection"), "the error is clear: {ended}");
+    }
+    tell(&format!("ssh killed within a step: exit {:?}", ended.code));
+    stage.world.apply();
+    wait_until("the new one runs", || look(stage.host, stage.project()) == "active 2 2");
+    stage.world.orch(&["plan", "--detailed-exitcode"]).ok();
+    assert_eq!(leftovers(stage.host, stage.project()), "");
+    assert!(stage.foreign.is_untouched());
+    stage.host.sh(&format!("rm -f {go} {go}-asked"));
+}
+
+/// The connections of a project's orch: they have its home, which is nobody else's.
+fn masters(world: &Deployment) -> Vec<Pid> {
+    let home = format!("HOME={}", world.outer().join("home").display());
+    let is_ours = |pid: &i32| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        comm.trim() == "ssh" && environment.split(|byte| *byte == 0).any(|entry| entry == home.as_bytes())
+    };
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(is_ours).filter_map(Pid::from_raw).collect()
 }

@@ -3,5 +3,7 @@
 #[cfg(feature = "demo")]
 mod docker;
 mod every;
+#[cfg(feature = "demo")]
+mod hosts;
 mod random;
 mod world;

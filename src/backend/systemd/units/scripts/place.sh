@@ -224,6 +224,18 @@ if [ -n "$confirm" ]; then
         /bin/sh "$slot/back" >/dev/null || unstage 48 "$slot"
 fi
 
+# An update does not make what runs: that keeps the attempt that made it, or that began to.
+made_by=$interrupted
+if [ -z "$made_by" ] || [ "$made_by" = "$op" ]; then
+    made_by=$(cat "$slot/stamp.json" 2>/dev/null)
+    made_by=${made_by#*\"op_id\":\"}
+    made_by=${made_by%%\"*}
+fi
+if [ "$verb" = update ] && [ -n "$made_by" ]; then
+    after=${stamp#*\"op_id\":\"}
+    stamp=${stamp%%\"op_id\":\"*}\"op_id\":\"$made_by\"${after#*\"}
+fi
+
 # From here on it is carried through.
 write manifest.next "$manifest"
 read_manifest "$slot/manifest.next"

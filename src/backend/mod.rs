@@ -158,8 +158,9 @@ pub trait Operator: Observer {
         Err(BackendError::new(format!("{object} cannot get another definition: its backend makes a new object")))
     }
 
-    /// Brings back the definition that an object had before the last [`switch`](Self::switch), with its
-    /// stamp, by the same path. One that has it already is fine.
+    /// Brings back the definition that an object had before the [`switch`](Self::switch) of an attempt, which
+    /// the op-id names, with its stamp, by the same path. One that never had that switch, or went back from it
+    /// already, is fine.
     async fn revert(&self, _op: &OpContext, object: &ObjectId) -> Result<(), BackendError> {
         Err(BackendError::new(format!("{object} has no definition to go back to")))
     }

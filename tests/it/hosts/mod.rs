@@ -1,8 +1,12 @@
 //! Services on other machines.
 
+mod faults;
+mod fleet;
 mod package;
 mod shell;
+mod site;
 mod smoke;
 mod systemd;
 mod tunnel;
+mod values;
 mod wireguard;

@@ -215,7 +215,7 @@ fn on_a_full_disk_the_old_version_goes_on() {
         host.sh(&format!("dd if=/dev/zero of={path}/filler bs=1k 2>/dev/null || true; sync"));
         site.file(&hosts, &version("602", 44));
         let refused = project.orch(&["apply", "--auto-approve"]).exits(5);
-        refused.says(&["web", "help"]);
+        refused.says(&["cannot write ", "see that there is space on the disk"]);
         host.sh(&format!("rm {path}/filler"));
         assert_eq!(seen(), before, "{path}: nothing is half written");
         assert_eq!(site.runs(&host, "web"), "601", "{path}");

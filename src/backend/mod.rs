@@ -147,7 +147,8 @@ pub trait Operator: Observer {
     /// An object of the same op-id that is already there is taken as it is.
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError>;
 
-    /// Changes an object in place: its policy, and the address stamped into it.
+    /// Changes an object in place: its policy, and the address stamped into it. The op-id and the revision that
+    /// are stamped into it stay.
     async fn update(&self, op: &OpContext, object: &ObjectId, instance: &Instance) -> Result<(), BackendError>;
 
     /// Puts a new definition in the place of the one that an object has, and starts it under that: for

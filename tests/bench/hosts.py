@@ -101,6 +101,8 @@ def orch_unit(folder, keys):
       hosts: fleet
       exec: "{PROGRAM}"
       files: {{{CONFIG}: {{content: "{content}"}}}}
+    # The peers ask once whether it is active, too.
+    settle: 0
     strategy: {{max_parallel: {COUNT}}}
 """)
 
@@ -176,14 +178,16 @@ server.shell(commands=["systemctl is-active --quiet {UNIT}"])
 
 # ---------------------------------------------------------------- copies
 
-def make_package(path, mib):
-    """An archive with a file that does not compress."""
-    path.mkdir(parents=True)
-    with open(path / "ballast", "wb") as out:
+def make_package(orch, path, mib):
+    """A package with a file that does not compress."""
+    source = path / "source"
+    (source / "lib").mkdir(parents=True)
+    (source / "manifest.yaml").write_text("name: big\nversion: 1.0.0\n")
+    with open(source / "lib" / "ballast", "wb") as out:
         for _ in range(mib):
             out.write(os.urandom(1024 * 1024))
-    subprocess.run(["tar", "-C", path, "-czf", path / "big.tar.gz", "ballast"], check=True)
-    (path / "ballast").unlink()
+    subprocess.run([orch, "package", "build", source, "--output", path / "big.tar.gz"], check=True,
+                   stdout=subprocess.DEVNULL)
     return path / "big.tar.gz"
 
 

@@ -1,5 +1,7 @@
 //! Services on other machines.
 
+mod detached;
+mod detached_far;
 mod faults;
 mod fleet;
 mod package;

@@ -141,7 +141,7 @@ fn secrets_are_in_nobodys_sight() {
         "mkdir -p /run/{name}; cat >/run/{name}/watch <<'END'\n#!/bin/sh\necho watching >/run/{name}/seen\n\
          while [ ! -e /run/{name}/stop ]; do cat /proc/[0-9]*/cmdline 2>/dev/null | \
          tr '\\0' '\\n' | grep -a 'hunte[r]' >>/run/{name}/seen; done\necho done >>/run/{name}/seen\nEND\n\
-         chmod +x /run/{name}/watch; systemd-run --quiet --collect --unit {name}-watch /run/{name}/watch"
+         chmod +x /run/{name}/watch; systemd-run --quiet --collect --unit {name}-watch /bin/sh /run/{name}/watch"
     ));
     wait_until("the host is watched", || host.try_sh(&format!("test -s /run/{name}/seen")).is_ok());
 

@@ -8,9 +8,8 @@ use orch::backend::host::Hosts;
 use orch::backend::systemd::{SystemdBackend, SystemdSettings};
 use orch::backend::{BackendError, Observer, OpContext, Operator, ProgressSink};
 use orch::model::{
-    Address, DigestKey, Drift, Exec, Exit, HostFile, Instance, Kind, Machine, ObjectId, ObjectState, ObservedObject,
-    OpId, Place, ProjectName, Repair, Service, ServiceName, Spec, Text, UnitDefinition, UnitScope, UnitSource,
-    UnitSpec, UnitTimer,
+    Address, DigestKey, Drift, Exec, Instance, Machine, ObjectId, ObjectState, ObservedObject, OpId, Place,
+    ProjectName, Service, ServiceName, Spec, Text, UnitDefinition, UnitSource, UnitSpec,
 };
 
 use crate::support::Host;

@@ -1,16 +1,11 @@
 //! What units live through, and what is seen of them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orch::backend::host::Hosts;
-use orch::backend::systemd::{SystemdBackend, SystemdSettings};
-use orch::backend::{BackendError, Observer, OpContext, Operator, ProgressSink};
+use orch::backend::{Observer, OpContext, Operator};
 use orch::model::{
-    Address, DigestKey, Drift, Exec, Exit, HostFile, Instance, Kind, Machine, ObjectId, ObjectState, ObservedObject,
-    OpId, Place, ProjectName, Repair, Service, ServiceName, Spec, Text, UnitDefinition, UnitScope, UnitSource,
-    UnitSpec, UnitTimer,
+    Exec, Exit, HostFile, Kind, ObjectState, Repair, Service, Text, UnitDefinition, UnitScope, UnitSource, UnitSpec,
+    UnitTimer,
 };
 
 use super::bench::{Bench, address, context, instance, of, service};

@@ -172,6 +172,9 @@ impl Operator for Fake {
     async fn revert(&self, op: &OpContext, object: &ObjectId) -> Result<(), BackendError> {
         self.call("revert", op);
         let mut world = self.world();
+        if world.objects.get(object).is_some_and(|now| now.op_id != op.op_id) {
+            return Ok(());
+        }
         let before = world.previous.remove(object).ok_or_else(|| BackendError::new("nothing to go back to"))?;
         world.objects.insert(object.clone(), before);
         Ok(())

@@ -147,7 +147,8 @@ pub trait Operator: Observer {
     /// An object of the same op-id that is already there is taken as it is.
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError>;
 
-    /// Changes an object in place: its policy, and the address stamped into it.
+    /// Changes an object in place: its policy, and the address stamped into it. The op-id and the revision that
+    /// are stamped into it stay.
     async fn update(&self, op: &OpContext, object: &ObjectId, instance: &Instance) -> Result<(), BackendError>;
 
     /// Puts a new definition in the place of the one that an object has, and starts it under that: for
@@ -158,8 +159,9 @@ pub trait Operator: Observer {
         Err(BackendError::new(format!("{object} cannot get another definition: its backend makes a new object")))
     }
 
-    /// Brings back the definition that an object had before the last [`switch`](Self::switch), with its
-    /// stamp, by the same path. One that has it already is fine.
+    /// Brings back the definition that an object had before the [`switch`](Self::switch) of an attempt, which
+    /// the op-id names, with its stamp, by the same path. One that never had that switch, or went back from it
+    /// already, is fine.
     async fn revert(&self, _op: &OpContext, object: &ObjectId) -> Result<(), BackendError> {
         Err(BackendError::new(format!("{object} has no definition to go back to")))
     }

@@ -274,7 +274,11 @@ impl<'a> Worker<'a> {
         let done = match operation {
             Operation::Update { .. } => operator.update(&context, &id, self.instance()?).await,
             Operation::Switch { .. } => operator.switch(&context, &id, self.instance()?).await,
-            Operation::Revert { .. } => operator.revert(&context, &id).await,
+            // What it goes back from is what the step did, also where going back is an attempt of its own.
+            Operation::Revert { .. } => {
+                let context = OpContext { op_id: self.work.run.op(self.step.id.0), ..context };
+                operator.revert(&context, &id).await
+            }
             Operation::Confirm { .. } => operator.confirm(&context, &id).await,
             Operation::Start { .. } => operator.start(&context, &id).await,
             Operation::Stop { .. } => operator.stop(&context, &id).await,

@@ -305,7 +305,12 @@ impl<'a> Planner<'a> {
         }
         let warning = |(message, instances): (&str, usize)| {
             let what = if instances == 1 { "what runs there is" } else { "all that runs there is" };
-            Warning { address: None, message: format!("{message}; {what} taken to be as it is recorded") }
+            Warning {
+                address: None,
+                message: format!(
+                    "{message}; {what} taken to be as it is recorded (`orch doctor` says what can be done)"
+                ),
+            }
         };
         why.into_iter().map(warning).collect()
     }

@@ -174,7 +174,8 @@ impl Narrator {
                 let service = Address::only(service.clone());
                 let then = match put_back {
                     0 => "what was done stays".to_owned(),
-                    n => format!("{} put back", count(*n, "copy that was done is")),
+                    1 => "the copy that was done is put back".to_owned(),
+                    n => format!("the {n} copies that were done are put back"),
                 };
                 Said::of(&service, format!("the roll stops: {because}; {then}")).paint(Paint::Red)
             }

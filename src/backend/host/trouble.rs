@@ -138,6 +138,11 @@ fn network(machine: &Machine, lines: &[&str]) -> Option<Finding> {
         let what = line.split("open failed: ").nth(1).unwrap_or_default();
         return Some((format!("from the jump host: {what}"), Cause::Away, Some(away_hint(machine))));
     }
+    // It accepted and then said nothing: it is frozen, or gone behind something that accepts in its place. Asking
+    // again at once would only double the wait.
+    if let Some(line) = find("timed out during banner exchange") {
+        return Some((lower(line), Cause::Away, Some(away_hint(machine))));
+    }
     let dropped = ["kex_exchange_identification", "banner exchange", "Connection closed by", "Connection reset by"];
     if let Some(line) = dropped.iter().find_map(|part| find(part)) {
         let hint = format!(
@@ -239,6 +244,12 @@ mod tests {
                 "kex_exchange_identification: Connection closed by remote host",
                 Cause::Busy,
                 "MaxStartups",
+            ),
+            (
+                "Connection timed out during banner exchange\r\nConnection to 10.0.0.1 port 22 timed out\r\n",
+                "connection timed out during banner exchange",
+                Cause::Away,
+                "machine runs",
             ),
             (
                 "Received disconnect from 10.0.0.1 port 22:2: Too many authentication failures\r\n",

@@ -2,9 +2,13 @@
 
 mod detached;
 mod detached_far;
+mod faults;
+mod fleet;
 mod package;
 mod shell;
+mod site;
 mod smoke;
 mod systemd;
 mod tunnel;
+mod values;
 mod wireguard;

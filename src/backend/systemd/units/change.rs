@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::definition::Definition;
+use super::look::look;
 use super::quote::span;
 use super::{rights, store};
 use crate::backend::host::{Output, Script, Shell, Slot, Stamp};
@@ -86,8 +87,14 @@ impl UnitSlot {
         stamp: &Stamp,
         confirm: Option<Duration>,
     ) -> Result<(), BackendError> {
-        let stamp = Stamp { files: definition.digests(), ..stamp.clone() };
-        let json = serde_json::to_string(&stamp).map_err(|error| self.failed(&format!("write its stamp: {error}")))?;
+        let mut written = Stamp { files: definition.digests(), ..stamp.clone() };
+        // What made the object stays its attempt, as it is recorded: an update makes none.
+        if verb == Verb::Update
+            && let Some(made_by) = self.attempt().await?
+        {
+            written.op_id = made_by;
+        }
+        let json = serde_json::to_string(&written).map_err(|error| self.failed(&format!("write its stamp: {error}")))?;
         let restart = if verb == Verb::Update { "" } else { "restart" };
         let seconds = confirm.map(span).unwrap_or_default();
         let back = if confirm.is_some() { self.back_file(&stamp.op_id) } else { String::new() };
@@ -96,6 +103,13 @@ impl UnitSlot {
         let words = definition.words();
         let values = first.into_iter().chain(words.iter().map(String::as_str));
         self.run(&[PLACE], values, STOPPING).await
+    }
+
+    /// The attempt that the slot is observed to be of.
+    async fn attempt(&self) -> Result<Option<OpId>, BackendError> {
+        let found = look(&self.shell, self.manager, &self.scope, &self.slot.folder()).await?;
+        let stamp = found.into_iter().next().and_then(|found| found.pending.or(found.stamp));
+        Ok(stamp.map(|stamp| stamp.op_id))
     }
 
     /// Brings back the definition before, if the one that is there came with this attempt.

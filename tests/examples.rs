@@ -50,9 +50,11 @@ fn every_example_validates() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{}: {text}", example.display());
         let found: Value = serde_json::from_str(&text).unwrap();
-        // The demo binary is built by the README's first command, and by nothing that this test needs.
+        // The demo binary and the package are built by the README's commands, and by nothing that this test needs.
+        let made = ["config::missing_binary", "config::missing_file"];
         let problems = found["diagnostics"].as_array().unwrap_or_else(|| panic!("{found}"));
-        let other: Vec<_> = problems.iter().filter(|problem| problem["code"] != "config::missing_binary").collect();
+        let other: Vec<_> =
+            problems.iter().filter(|problem| !made.contains(&problem["code"].as_str().unwrap())).collect();
         assert!(other.is_empty(), "{}: {other:?}", example.display());
     }
 }
@@ -267,4 +269,80 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
             _ => Value::from(text),
         },
     }
+}
+
+/// A copy of an example that deploys to hosts, for those that the tests share, under a project name of its own.
+struct OnHosts {
+    folder: tempfile::TempDir,
+    prefix: String,
+}
+
+impl OnHosts {
+    fn new(example: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("orch-example-").tempdir().unwrap();
+        let net = std::env::var("ORCH_TEST_HOSTS_NET").unwrap_or_else(|_| "127.0.1".to_owned());
+        let prefix = format!("orch-test-{}", net.replace('.', "-"));
+        let keys = folder.path().join("keys");
+        let args = ["up", "4", "--net", &net, "--prefix", &prefix, "--keys", keys.to_str().unwrap()];
+        #[expect(clippy::disallowed_methods, reason = "the test plays the part of the user")]
+        let made = Command::new(root().join("examples/fleet/hosts")).args(args).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let definition = std::fs::read_to_string(root().join("examples").join(example).join("orch.yaml")).unwrap();
+        let own = folder.path().file_name().unwrap().to_string_lossy().to_lowercase();
+        let definition = definition
+            .replace(&format!("project: {example}-example"), &format!("project: {own}"))
+            .replace("127.0.1.", &format!("{net}."))
+            .replace("../fleet/keys/", "keys/");
+        #[expect(clippy::disallowed_methods, reason = "the test writes the example as a user does")]
+        std::fs::write(folder.path().join("orch.yaml"), definition).unwrap();
+        Self { folder, prefix }
+    }
+
+    #[track_caller]
+    fn orch(&self, args: &[&str], code: i32) -> String {
+        let state = self.folder.path().join(".orch");
+        let Output { status, stdout, stderr } = orch(self.folder.path(), &state, args);
+        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        assert_eq!(status.code(), Some(code), "orch {args:?}: {said}");
+        said
+    }
+
+    /// What a command says on a host.
+    fn on(&self, host: u8, command: &str) -> String {
+        docker(&["exec", &format!("{}-{host}", self.prefix), "sh", "-c", command])
+    }
+}
+
+impl Drop for OnHosts {
+    fn drop(&mut self) {
+        let _ = orch(self.folder.path(), &self.folder.path().join(".orch"), &["destroy", "--auto-approve"]);
+    }
+}
+
+#[test]
+fn the_example_of_a_fleet_comes_up_rolls_and_goes() {
+    let fleet = OnHosts::new("fleet");
+    std::fs::copy(root().join("examples/fleet/heartbeat"), fleet.folder.path().join("heartbeat")).unwrap();
+    fleet.orch(&["doctor"], 0);
+    fleet.orch(&["apply", "--auto-approve"], 0);
+    assert_eq!(fleet.on(3, "curl -s localhost:8080"), "hello from web3\n");
+    fleet.orch(&["plan", "--detailed-exitcode"], 0);
+    let rolled = fleet.orch(&["apply", "--auto-approve", "--var", "greeting=bye\" }"], 0);
+    assert!(rolled.contains("rolling: batch 2 of 2"), "{rolled}");
+    assert_eq!(fleet.on(1, "curl -s localhost:8080"), "bye\" } from web1\n");
+    assert!(fleet.orch(&["logs", "heartbeat@web2"], 0).contains("web2 is alive"));
+    fleet.orch(&["destroy", "--auto-approve"], 0);
+    assert_eq!(fleet.on(1, "ls /srv/fleet /usr/local/bin/fleet-heartbeat 2>/dev/null"), "");
+}
+
+#[test]
+fn the_example_of_a_package_comes_up_and_goes() {
+    let package = OnHosts::new("package");
+    let source = root().join("examples/package/hello");
+    package.orch(&["package", "build", source.to_str().unwrap()], 0);
+    package.orch(&["apply", "--auto-approve"], 0);
+    assert_eq!(package.on(2, "curl -s -o /dev/null -w '%{http_code}' localhost:8090/health"), "200");
+    package.orch(&["plan", "--detailed-exitcode"], 0);
+    package.orch(&["destroy", "--auto-approve"], 0);
+    assert_eq!(package.on(2, "ls -d /opt/hello 2>/dev/null"), "");
 }

@@ -229,7 +229,7 @@ fn what_was_done_by_hand_is_found_and_repaired() {
     repaired(&site, host, &format!("echo b >{conf}"), "was edited");
     repaired(&site, host, &format!("rm {conf}"), "is gone");
     repaired(&site, host, &format!("chmod 600 {conf}"), "has mode 0600");
-    repaired(&site, host, &format!("systemctl stop {unit}"), "not running");
+    repaired(&site, host, &format!("systemctl stop {unit}"), "stopped");
     repaired(&site, host, &format!("systemctl disable {unit}"), "is disabled");
     repaired(&site, host, &format!("rm {file}; systemctl mask {unit}; systemctl daemon-reload"), "masked");
     assert_eq!(host.sh(&format!("cat {conf}")), "a");

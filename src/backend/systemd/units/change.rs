@@ -94,7 +94,8 @@ impl UnitSlot {
         {
             written.op_id = made_by;
         }
-        let json = serde_json::to_string(&written).map_err(|error| self.failed(&format!("write its stamp: {error}")))?;
+        let json =
+            serde_json::to_string(&written).map_err(|error| self.failed(&format!("write its stamp: {error}")))?;
         let restart = if verb == Verb::Update { "" } else { "restart" };
         let seconds = confirm.map(span).unwrap_or_default();
         let back = if confirm.is_some() { self.back_file(&stamp.op_id) } else { String::new() };

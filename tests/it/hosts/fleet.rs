@@ -172,14 +172,12 @@ fn hosts_leave_and_join_and_are_named_in_many_ways() {
     let address = format!("host: root@{}, key_file: \"{}\"", fleet.address(2), fleet.key().display());
     let backend =
         format!("services:\n  prog:\n    backend: {{type: ssh, {address}, binary: /bin/sleep, args: [\"602\"]}}\n");
-    // Without `hosts:` the user's own ssh configuration says which host keys are known.
-    project.write("../home/.ssh/known_hosts", std::fs::read(fleet.known_hosts()).unwrap());
+    // Whose keys are known is then what the user's own ssh knows: not this one.
     site.file("", &backend);
-    let ran = project.orch(&["apply", "--auto-approve"]);
-    if ran.code != Some(0) {
-        // OpenSSH reads the home from the user database.
-        ran.says(&["its host key is not known", "known_hosts"]);
-    }
+    project.orch(&["plan"]).ok().says(&["web@h1 (systemd)", "prog (ssh)", "its host key is not known"]);
+    let refused = project.orch(&["apply", "--auto-approve"]).exits(5);
+    refused.says(&["its host key is not known", "web@h1: deleted", "~/.ssh/known_hosts"]);
+    assert_eq!(all(&site), ["-"; 4]);
 }
 
 #[test]
@@ -229,9 +227,9 @@ fn what_was_done_by_hand_is_found_and_repaired() {
     repaired(&site, host, &format!("echo b >{conf}"), "was edited");
     repaired(&site, host, &format!("rm {conf}"), "is gone");
     repaired(&site, host, &format!("chmod 600 {conf}"), "has mode 0600");
-    repaired(&site, host, &format!("systemctl stop {unit}"), "not running");
+    repaired(&site, host, &format!("systemctl stop {unit}"), "stopped");
     repaired(&site, host, &format!("systemctl disable {unit}"), "is disabled");
-    repaired(&site, host, &format!("rm {file}; systemctl mask {unit}; systemctl daemon-reload"), "masked");
+    repaired(&site, host, &format!("rm {file}; systemctl mask {unit}; systemctl daemon-reload"), "was edited");
     assert_eq!(host.sh(&format!("cat {conf}")), "a");
 
     // What orch did not write it does not take away; it says so.

@@ -71,7 +71,9 @@ fn is_change(draft: &Draft<'_>, strategy: bool) -> bool {
     let changes = match decision.action {
         Action::Replace { .. } | Action::Restart | Action::Update => true,
         Action::Create => strategy,
-        Action::Delete | Action::Adopt | Action::Forget | Action::Stop | Action::Start => false,
+        // What a killed roll changed already belongs to the roll that goes on, and goes back with it.
+        Action::Adopt => !decision.undo.is_empty(),
+        Action::Delete | Action::Forget | Action::Stop | Action::Start => false,
     };
     changes && draft.wanted.is_some() && !decision.operations.is_empty()
 }

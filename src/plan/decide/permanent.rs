@@ -140,8 +140,8 @@ impl<'a> Known<'a> {
         if current.backend.is_slot() && switched && self.can_go_back_to(current) {
             rollback = vec![Operation::Revert { object: existing(current) }, gate_back(current, self.wanted, &diff)];
         }
-        let decision = self.make(diff, Action::Adopt, reason, operations, rollback)?;
-        Some(Decision { adopts: Some(current.op_id.clone()), ..decision })
+        let decision = self.make(diff, Action::Adopt, reason, operations, rollback.clone())?;
+        Some(Decision { adopts: Some(current.op_id.clone()), undo: rollback, ..decision })
     }
 
     fn can_go_back_to(&self, object: &ObservedObject) -> bool {

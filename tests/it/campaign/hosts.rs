@@ -428,8 +428,8 @@ fn packages(stage: &Stage) {
     }
 }
 
-/// A roll whose third host fails: each of the other two has the new version or the old one whenever orch dies, and
-/// both have the old one in the end.
+/// A roll whose third host fails: each of the other two has the new version or the old one whenever orch dies. What the
+/// killed roll had finished stays, since the next one goes on from there; the third has the old one in the end.
 #[test]
 fn a_roll_is_put_back() {
     let fleet = Fleet::get();
@@ -465,15 +465,14 @@ fn a_roll_is_put_back() {
             let again = world.orch(&["apply", "--auto-approve"]);
             assert_eq!(again.code, Some(5), "{context}\n{}{}", again.out, again.err);
             for number in 1..=3 {
-                assert_eq!(
-                    look(fleet.host(number), world.name()),
-                    "active 1 1",
-                    "{context}: h{number}\n{}{}",
-                    again.out,
-                    again.err
-                );
+                let seen = look(fleet.host(number), world.name());
+                let finished = number < 3 && seen == "active 2 2";
+                assert!(finished || seen == "active 1 1", "{context}: h{number}: {seen}\n{}{}", again.out, again.err);
                 assert_eq!(leftovers(fleet.host(number), world.name()), "", "{context}: h{number}");
             }
+            world.yaml(&roll("1"));
+            world.apply();
+            world.yaml(&roll("2"));
             // The first of each batch, and the last of all, tell the most.
             if passes == 1 {
                 break;

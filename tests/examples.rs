@@ -280,6 +280,7 @@ struct OnHosts {
 impl OnHosts {
     fn new(example: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("orch-example-").tempdir().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "where the hosts are is told by who runs the tests")]
         let net = std::env::var("ORCH_TEST_HOSTS_NET").unwrap_or_else(|_| "127.0.1".to_owned());
         let prefix = format!("orch-test-{}", net.replace('.', "-"));
         let keys = folder.path().join("keys");

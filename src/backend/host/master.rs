@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::mux;
+use super::process::Lost;
 use super::trouble::{Trouble, explain, no_answer, no_ssh};
 use crate::model::{HostKeys, Machine};
 
@@ -45,20 +46,25 @@ pub(super) struct Master {
 pub(super) struct Channel {
     permit: OwnedSemaphorePermit,
     _tally: Arc<()>,
-    _master: Arc<Master>,
+    master: Arc<Master>,
 }
 
 impl Channel {
     /// A place for a script, when there is one.
     pub(super) async fn wait(master: &Arc<Master>) -> Option<Self> {
         let permit = master.scripts.clone().acquire_owned().await.ok()?;
-        Some(Self { permit, _tally: master.tally.clone(), _master: master.clone() })
+        Some(Self { permit, _tally: master.tally.clone(), master: master.clone() })
     }
 
     /// A place for what may last, if there is one now.
     pub(super) fn stream(master: &Arc<Master>) -> Option<Self> {
         let permit = master.streams.clone().try_acquire_owned().ok()?;
-        Some(Self { permit, _tally: master.tally.clone(), _master: master.clone() })
+        Some(Self { permit, _tally: master.tally.clone(), master: master.clone() })
+    }
+
+    /// Why a shell ended without an exit code: `ssh` itself does not tell.
+    pub(super) fn lost(&self) -> Lost {
+        if mux::listens(&self.master.socket) { Lost::Killed } else { Lost::Gone(self.master.last_words()) }
     }
 
     /// Takes the place out of the number of those that there are.

@@ -244,7 +244,9 @@ impl Shell {
     fn lost(&self, lost: Lost, has_begun: bool) -> BackendError {
         let done = if has_begun { "while a script ran there" } else { "before a script there said that it begins" };
         let told = match lost {
-            Lost::Gone => format!("lost the connection to {} {done}", self.place),
+            Lost::Gone(None) => format!("lost the connection to {} {done}", self.place),
+            Lost::Gone(Some(why)) => format!("lost the connection to {} {done}: {why}", self.place),
+            Lost::Killed => format!("a signal ended a shell on {} {done}", self.place),
             Lost::Failed(why) => format!("lost the connection to {} {done}: {why}", self.place),
         };
         BackendError::new(told)

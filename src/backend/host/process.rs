@@ -77,8 +77,10 @@ pub(super) enum Ending {
 /// Why the end of a shell is not known.
 #[derive(Debug)]
 pub(super) enum Lost {
-    /// The connection ended, or a signal ended the shell: `ssh` does not tell which.
-    Gone,
+    /// The connection ended, with what `ssh` said of it.
+    Gone(Option<String>),
+    /// The connection lives, so that a signal ended the shell.
+    Killed,
     /// Something else.
     Failed(String),
 }
@@ -140,7 +142,7 @@ impl Process {
 
 impl Ending {
     pub(super) async fn wait(self) -> Result<i32, Lost> {
-        let (child, _channel) = match self {
+        let (child, channel) = match self {
             Self::Child(mut child) => {
                 let status = child.wait().await.map_err(|error| Lost::Failed(error.to_string()))?;
                 return Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)));
@@ -148,10 +150,10 @@ impl Ending {
             Self::Channel { child, channel } => (child, channel),
         };
         match child.wait().await {
-            Ok(status) => status.code().ok_or(Lost::Gone),
+            Ok(status) => status.code().ok_or_else(|| channel.lost()),
             // The crate's word for exit code 127.
             Err(openssh::Error::Remote(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(127),
-            Err(openssh::Error::RemoteProcessTerminated | openssh::Error::Disconnected) => Err(Lost::Gone),
+            Err(openssh::Error::RemoteProcessTerminated | openssh::Error::Disconnected) => Err(channel.lost()),
             Err(error) => Err(Lost::Failed(error.to_string())),
         }
     }

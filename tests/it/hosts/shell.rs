@@ -278,15 +278,15 @@ async fn a_command_has_the_input_output_and_exit_code_of_the_caller() {
     }
 }
 
-/// The process whose command line has a text, and its parent.
-fn ssh_with(text: &str) -> Option<(i32, i32)> {
-    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+/// Kills the `ssh` to a jump host whose command line has a text; the connection that goes through it is then lost.
+fn kill_proxy_with(text: &str) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let pid = std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
         let line = std::fs::read(entry.path().join("cmdline")).ok()?;
         let is_it = line.starts_with(b"ssh\0") && String::from_utf8_lossy(&line).contains(text);
-        let stat = is_it.then(|| std::fs::read_to_string(entry.path().join("stat")).ok()).flatten()?;
-        let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
-        Some((entry.file_name().to_str()?.parse().ok()?, parent))
-    })
+        is_it.then(|| entry.file_name().to_str()?.parse().ok()).flatten()
+    });
+    kill_process(pid.and_then(Pid::from_raw).unwrap(), Signal::KILL).unwrap();
 }
 
 #[tokio::test]
@@ -313,11 +313,7 @@ async fn a_script_that_may_have_begun_is_never_sent_twice_when_ssh_is_killed() {
         while fleet.host(2).try_sh(&format!("grep x {file}")).is_err() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        let (proxy, master) = ssh_with(&known).unwrap();
-        for pid in [master, proxy] {
-            let pid = rustix::process::Pid::from_raw(pid).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        }
+        kill_proxy_with(&known);
     };
     let (ran, ()) = tokio::join!(shell.run(Rights::Root, &script), kill);
     let error = ran.unwrap_err();
@@ -328,13 +324,9 @@ async fn a_script_that_may_have_begun_is_never_sent_twice_when_ssh_is_killed() {
     // The next one goes over a new connection, and the lost one goes on without anyone to listen.
     wait_for(&shell, &format!("[ \"$(cat {file})\" = x ] && touch {file}.go")).await;
     wait_for(&shell, &format!("[ \"$(cat {file} | tr -d '\\n')\" = xy ]")).await;
-    let (proxy, master) = ssh_with(&known).unwrap();
     assert!(holds(&shell, &format!("sudo -n rm -f {file} {file}.go")).await);
     // What was not begun is sent over a new connection, without anyone noticing.
-    for pid in [master, proxy] {
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    }
+    kill_proxy_with(&known);
     assert!(holds(&shell, "true").await);
 }
 

@@ -317,13 +317,15 @@ async fn what_cannot_start_or_does_not_stay_up_is_seen_as_that() {
 
     let mut spec = bench.unit(
         "it-fails-notify.service",
-        "sleep 0.3; systemd-notify --ready --status='open for business'; exec sleep 1101",
+        "while [ ! -e /run/it-fails-go ]; do sleep 0.05; done; \
+         systemd-notify --ready --status='open for business'; exec sleep 1101",
     );
     let UnitSource::Written(definition) = &mut spec.source else { panic!() };
     definition.service_type = "notify".to_owned();
     definition.options.insert("NotifyAccess".to_owned(), vec![Text::plain("all")]);
     let id = bench.create("run.6", &spec).await.unwrap();
     assert_eq!(bench.look(&id).await.state, ObjectState::Starting, "it has not said that it is ready");
+    bench.host.sh("touch /run/it-fails-go");
     let ready = bench.until_running(&id).await;
     assert!(ready.reported.unwrap().detail.contains("open for business"));
     bench.backend.remove(&context("run.7"), &id, false).await.unwrap();

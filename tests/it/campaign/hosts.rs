@@ -438,7 +438,7 @@ fn a_connection_that_is_killed_within_a_step() {
     let go = format!("/run/go-{}", stage.project());
     let slow = |version: &str| {
         let exec = format!(
-            "exec: [/bin/sh, -c, \"trap 'touch {go}-asked; while [ ! -e {go} ]; do sleep 0.1; done; exit' TERM; while :; do sleep 0.1; done\"]"
+            "exec: [/bin/sh, -c, \"trap 'touch {go}-asked; while [ ! -e {go} ]; do sleep 0.1; done; exit' TERM; touch {go}-ready; while :; do sleep 0.1; done\"]"
         );
         let unit = unit(stage.project(), "a", version, "");
         (stage.yaml)(
@@ -447,6 +447,7 @@ fn a_connection_that_is_killed_within_a_step() {
     };
     stage.world.yaml(&slow("1"));
     stage.world.apply();
+    wait_until("it minds its signals", || stage.host.try_sh(&format!("test -e {go}-ready")).is_ok());
     stage.world.yaml(&slow("2"));
     let args = ["apply", "--auto-approve"];
     let mut command = stage.world.command(&args);

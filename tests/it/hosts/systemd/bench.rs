@@ -36,7 +36,8 @@ impl<'h> Bench<'h> {
     /// `names` is what the test's units begin with: what a killed run of it left goes.
     pub(super) fn new(host: &'h Host, names: &str) -> Self {
         host.sh(&format!(
-            "systemctl stop '{names}*'; rm -rf /etc/systemd/system/{names}* /etc/systemd/system/*.wants/{names}* /etc/{names}* /run/{names}*; \
+            "systemctl stop '{names}*'; rm -rf /etc/systemd/system/{names}* /etc/systemd/system/*.wants/{names}* /etc/{names}* /run/{names}* \
+             /var/lib/systemd/timers/stamp-{names}*; \
              systemctl daemon-reload; systemctl reset-failed '{names}*' 2>/dev/null || :"
         ));
         Self::with(host, "root", names)

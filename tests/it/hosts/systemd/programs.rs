@@ -25,7 +25,7 @@ impl Programs {
     fn new(host: &Host, project: &str) -> Self {
         host.sh(&format!(
             "systemctl stop 'orch-{project}-*'; rm -f /etc/systemd/system/orch-{project}-* \
-             /etc/systemd/system/*.wants/orch-{project}-*; systemctl daemon-reload"
+             /etc/systemd/system/*.wants/orch-{project}-*; rm -rf /opt/{project} /var/lib/orch/{project}*; systemctl daemon-reload"
         ));
         let place = place(host, "root");
         let settings = SshSettings {

@@ -63,6 +63,12 @@ pub trait Observer: Send + Sync {
         PinAnswers::new()
     }
 
+    /// What these services are in full, as far as a tool of the backend says: the containers of a Compose file, the
+    /// objects of a chart. Changes nothing. A service that is not in the answer is what the file says.
+    async fn render(&self, _services: &[&Service]) -> Renderings {
+        Renderings::new()
+    }
+
     /// What runs without being orch's and could be one of these instances, none of which has an object
     /// of orch's: for `orch adopt`. `named` says which object is to be which instance, in the backend's
     /// words; the others get the best match that there is.
@@ -218,6 +224,9 @@ impl From<Vec<ObservedObject>> for Listing {
 
 /// What the image of each service stands for, or why that is not known.
 pub type PinAnswers = BTreeMap<ServiceName, Result<String, BackendError>>;
+
+/// What each service is in full, or why that is not known.
+pub type Renderings = BTreeMap<ServiceName, Result<Spec, BackendError>>;
 
 /// What runs without being orch's and could be instances.
 #[derive(Debug, Clone, Default)]

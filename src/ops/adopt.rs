@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use super::apply::{LockOptions, Prepared, lock_and_key};
 use super::observe;
 use super::plan::{Planned, check_project};
+use super::project::instances;
 use super::status::unknown;
-use super::{OpError, Project};
+use super::{OpError, Project, render};
 use crate::backend::{Candidate, Observers};
 use crate::model::{
     Address, BackendKind, Digest, DigestKey, FieldValue, IMAGE_PIN, Instance, InstanceKey, Kind, ObjectId, Pins, RunId,
@@ -68,7 +69,7 @@ pub async fn prepare_adoption<'p>(
     let observed = observe::list(&observers, &state).await?;
     let has_object = |address: &Address| observed.get(address).is_some_and(|found| !found.objects.is_empty());
     let pins = pins(&observers, chosen.keys().filter_map(|address| unpinned.get(*address))).await;
-    let all = project.instances(&key, &state, &pins);
+    let all = instances(&*render::resolve(project, &observers).await?, &key, &state, &pins);
     let (owned, open): (Vec<&Address>, Vec<&Address>) = chosen.keys().partition(|address| has_object(address));
     let owned = if targets.is_empty() { Vec::new() } else { owned.into_iter().cloned().collect() };
     let open: Vec<Address> = open.into_iter().cloned().collect();

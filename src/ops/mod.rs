@@ -22,6 +22,7 @@ mod places;
 mod plan;
 mod project;
 mod records;
+mod render;
 mod saved;
 mod schema;
 mod status;

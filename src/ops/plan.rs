@@ -1,11 +1,13 @@
 //! `orch plan`: looks, plans and, when asked, saves. Changes nothing that runs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::observe::{Probing, as_recorded, observe};
-use super::{OpError, Project, lan, pins};
+use super::project::instances;
+use super::{OpError, Project, lan, pins, render};
 use crate::model::{Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, Spec};
 use crate::plan::{Mode, Plan, PlanFile, PlanInput, Request, Verb, plan, plan_verb};
 use crate::state::{Record, State};
@@ -63,7 +65,12 @@ pub(super) async fn plan_from(
     };
     let asks = options.verb.is_none() && options.request.mode == Mode::Apply && !options.no_refresh;
     let off_lan = if asks { lan::check(&project.loaded.desired.lan_hosts).await? } else { Vec::new() };
-    let instances = project.instances(key, &state, &pins);
+    // What goes down, or is only recorded anew, need not be known in full.
+    let desired = match (options.verb, options.request.mode) {
+        (None, Mode::Apply) => render::resolve(project, &observers).await?,
+        _ => Cow::Borrowed(&project.loaded.desired),
+    };
+    let instances = instances(&desired, key, &state, &pins);
     let observed = match options.no_refresh {
         true => as_recorded(&state),
         false => {

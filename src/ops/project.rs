@@ -18,7 +18,9 @@ use crate::backend::wireguard::WireguardBackend;
 use crate::backend::{Observers, Operator, Operators};
 use crate::config::{self, Diagnostics, LoadOptions, Loaded};
 use crate::health::ProbeEnv;
-use crate::model::{Address, BackendKind, DigestKey, FieldValue, Instance, ObjectId, Pins, Service, ServiceName, Spec};
+use crate::model::{
+    Address, BackendKind, Desired, DigestKey, FieldValue, Instance, ObjectId, Pins, Service, ServiceName, Spec,
+};
 use crate::plan::PlanSource;
 use crate::state::{Record, State, Store};
 use crate::sys;
@@ -83,14 +85,7 @@ impl Project {
 
     /// The instances that the file wants, by address, with ignored changes taken back.
     pub(super) fn instances(&self, key: &DigestKey, recorded: &State, pins: &Pins) -> BTreeMap<Address, Instance> {
-        let instances = self.loaded.desired.instances(pins, key).into_iter();
-        let settled = instances.map(|instance| match recorded.records.get(&instance.address) {
-            Some(record) if !instance.service.lifecycle.ignore_changes.is_empty() => {
-                instance.ignoring(&record.fields, key)
-            }
-            _ => instance,
-        });
-        settled.map(|instance| (instance.address.clone(), instance)).collect()
+        instances(&self.loaded.desired, key, recorded, pins)
     }
 
     pub(super) fn inactive(&self) -> BTreeSet<ServiceName> {
@@ -234,4 +229,21 @@ impl Project {
     pub(super) fn now(&self) -> Timestamp {
         sys::now()
     }
+}
+
+/// The instances that are wanted, by address, with ignored changes taken back.
+pub(super) fn instances(
+    desired: &Desired,
+    key: &DigestKey,
+    recorded: &State,
+    pins: &Pins,
+) -> BTreeMap<Address, Instance> {
+    let settled =
+        desired.instances(pins, key).into_iter().map(|instance| match recorded.records.get(&instance.address) {
+            Some(record) if !instance.service.lifecycle.ignore_changes.is_empty() => {
+                instance.ignoring(&record.fields, key)
+            }
+            _ => instance,
+        });
+    settled.map(|instance| (instance.address.clone(), instance)).collect()
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::list;
 use super::plan::{PlanOptions, Planned, plan_from};
-use super::{OpError, Project};
+use super::project::instances;
+use super::{OpError, Project, render};
 use crate::model::{Address, DigestKey, Input, InputKind, Observation};
-use crate::plan::{self, Plan, PlanFile, StepId};
+use crate::plan::{self, Mode, Plan, PlanFile, StepId};
 use crate::state::State;
 
 const AGAIN: &str = "make a new plan with `orch plan --out FILE`, and have it reviewed";
@@ -87,9 +88,23 @@ fn check_inputs(plan: &Plan, now: &[Input]) -> Result<(), OpError> {
 }
 
 async fn whole(project: &Project, plan: Plan, state: &State, key: &DigestKey) -> Result<Planned, OpError> {
-    check_fingerprints(&plan, &list(&project.observers(key, state), state).await?)?;
-    let pins = plan.pins.clone();
-    Ok(Planned { plan, instances: project.instances(key, state, &pins), state: state.clone() })
+    let observers = project.observers(key, state);
+    check_fingerprints(&plan, &list(&observers, state).await?)?;
+    let instances = match plan.mode {
+        Mode::Apply => instances(&*render::resolve(project, &observers).await?, key, state, &plan.pins),
+        _ => project.instances(key, state, &plan.pins),
+    };
+    let is_other = |step: &&plan::Step| {
+        let wanted = instances.get(&step.address).map(|instance| instance.revision);
+        step.revision.is_some() && wanted.is_some() && step.revision != wanted
+    };
+    if let Some(step) = plan.steps.iter().find(is_other) {
+        return Err(OpError::refused(
+            format!("{} would be something else than what was reviewed", step.address),
+            AGAIN,
+        ));
+    }
+    Ok(Planned { plan, instances, state: state.clone() })
 }
 
 /// Refuses a plan when something that it touches is not what it was.

@@ -16,9 +16,11 @@ pub mod wireguard;
 mod inside;
 mod ports;
 mod progress;
+mod reach;
 
 pub use inside::{Answer, Command, Connection, ExecRequest, LogLine, LogQuery, LogStream, Terminal, Wire};
 pub use progress::ProgressSink;
+pub use reach::{Forward, Held, reach, resolve, serving};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,7 +31,8 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::model::{
-    Address, BackendKind, Conflict, Health, Instance, ObjectId, ObservedObject, OpId, Pins, Service, ServiceName, Spec,
+    Address, BackendKind, Conflict, Endpoint, Health, Instance, ObjectId, ObservedObject, OpId, Pins, Reach, Service,
+    ServiceName, Spec, Vantage,
 };
 
 /// Looks at what a backend runs and changes nothing.
@@ -107,6 +110,29 @@ pub trait Observer: Send + Sync {
     /// # Errors
     /// When the machine cannot be reached, or nothing accepts there.
     async fn dial(&self, _object: &ObjectId, _host: &str, _port: u16) -> Result<Option<Connection>, BackendError> {
+        Ok(None)
+    }
+
+    /// Where an endpoint of an object is reached. `None` where what the file says of it is all there is to know, as for
+    /// a program that listens on its own port.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked, or the object has no such endpoint.
+    async fn locate(
+        &self,
+        _object: &ObjectId,
+        _endpoint: &Endpoint,
+        _from: Vantage,
+    ) -> Result<Option<Reach>, BackendError> {
+        Ok(None)
+    }
+
+    /// Forwards a port of this machine to an endpoint of an object, which ends when what it returns is dropped. `None`
+    /// where the backend has no such thing.
+    ///
+    /// # Errors
+    /// When the port cannot be forwarded.
+    async fn forward(&self, _object: &ObjectId, _endpoint: &Endpoint) -> Result<Option<Forward>, BackendError> {
         Ok(None)
     }
 

@@ -69,6 +69,7 @@ impl Session {
         let source = Source {
             files: if given.files.is_empty() { paths(&plan.files) } else { given.files },
             profiles: if given.profiles.is_empty() { plan.profiles.clone() } else { given.profiles },
+            deployment: given.deployment.or_else(|| plan.deployment.clone()),
             vars: planned.chain(given.vars).collect(),
             var_files: paths(&plan.var_files).into_iter().chain(given.var_files).collect(),
             state_dir: given.state_dir.or_else(|| plan.state_dir.clone().map(PathBuf::from)),
@@ -84,6 +85,9 @@ impl Session {
                 vars: source.vars.into_iter().map(|var| (var.name, var.value)).collect(),
                 var_files: source.var_files,
                 profiles: source.profiles,
+                deployment: source.deployment,
+                project: None,
+                build: None,
                 env: self.env.clone(),
             },
             state_dir: source.state_dir,

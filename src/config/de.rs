@@ -18,7 +18,7 @@ use super::diagnostic::{Diagnostic, Report, shorten, suggest};
 use super::interpolate::Scope;
 use super::source::Span;
 use super::tree::{NodeId, Tree, Value};
-use crate::model::HOST_REFERENCE;
+use crate::model::{HOST_REFERENCE, SERVICE_REFERENCE};
 
 /// Asks for a node with its place: a sequence of file, start, end, shape and the node itself.
 pub(crate) const NODE: &str = "$orch::node";
@@ -191,6 +191,15 @@ impl<'a, 's> NodeDe<'a, 's> {
             return Err(self.fail(
                 "config::host_reference",
                 "`${host:..}` may not stand here".into(),
+                Some(help.into()),
+            ));
+        }
+        if scalar.text.contains(SERVICE_REFERENCE) {
+            let help = "where a service is reached may stand in command lines, `env` and the like, and in `url`, `headers`, \
+                        `host`, `command` and `args` of a check";
+            return Err(self.fail(
+                "config::service_reference",
+                "`${service:..}` may not stand here".into(),
                 Some(help.into()),
             ));
         }

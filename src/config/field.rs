@@ -30,6 +30,13 @@ impl<T> Field<T> {
     }
 }
 
+impl<T> Default for Field<T> {
+    /// What stands for a key that is not there: nowhere, and without a value.
+    fn default() -> Self {
+        Self { span: Span::default(), value: None }
+    }
+}
+
 /// The value of a key that may be absent: absent and wrong are both `None`.
 pub(crate) fn given<T>(field: Option<&Field<T>>) -> Option<&T> {
     field.and_then(Field::get)

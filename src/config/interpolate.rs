@@ -1,5 +1,5 @@
-//! Puts values in for `${var:..}`, `${env:..}` and `${file:..}`, leaves `${host:..}` for each host, and
-//! remembers what was read.
+//! Puts values in for `${var:..}`, `${env:..}` and `${file:..}`, leaves `${host:..}` for each host and
+//! `${service:..}` for when all services are known, and remembers what was read.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, Report, closest, shorten, suggest};
 use super::secret::is_secret_name;
 use super::source::{Sources, Span, read_limited, reason};
 use super::variables::Variables;
-use crate::model::{ContentDigest, HOST_REFERENCE};
+use crate::model::{ContentDigest, HOST_REFERENCE, SERVICE_REFERENCE};
 
 /// The largest file that may be put into a value.
 const MAX_FILE: u64 = 1 << 20;
@@ -122,12 +122,14 @@ impl<'a> Scope<'a> {
             Some(("env", name)) => self.environment(name, span),
             Some(("file", path)) => self.file(path, span),
             Some(("host", what)) => self.host(what, span),
+            Some(("service", what)) => self.service(what, span),
             _ => {
                 let name = shorten(inner.split(':').next().unwrap_or_default());
                 let message = format!("`{}` says no source for its value", shorten(token));
                 let help = format!(
                     "write `${{var:{name}}}` for a variable, `${{env:{name}}}` for the environment, `${{file:PATH}}` for the \
-                     content of a file, `${{host:name}}` for the host of a service, or `$${{` for the text `${{` itself"
+                     content of a file, `${{host:name}}` for the host of a service, `${{service:NAME.url}}` for where another one is reached, \
+                     or `$${{` for the text `${{` itself"
                 );
                 self.fail(code, span, message, help)
             }
@@ -148,6 +150,15 @@ impl<'a> Scope<'a> {
             return self.fail("config::interpolation", span, message, help);
         }
         Some((format!("{HOST_REFERENCE}{what}}}").into(), false))
+    }
+
+    /// A reference to where a service is reached, which stays until all services are known.
+    fn service(&self, what: &str, span: Span) -> Option<(Arc<str>, bool)> {
+        if self.variables.is_none() {
+            let message = "a variable may not refer to a service".into();
+            return self.fail("config::interpolation", span, message, "write the reference where the variable is used");
+        }
+        Some((format!("{SERVICE_REFERENCE}{what}}}").into(), false))
     }
 
     fn variable(&self, name: &str, span: Span) -> Option<(Arc<str>, bool)> {

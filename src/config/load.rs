@@ -1,5 +1,6 @@
 //! The way from options to the model, step by step.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use super::raw::{PLANNED, RawFile, RawVariable};
 use super::source::Sources;
 use super::tree::{Tree, Value};
 use super::variables::Variables;
-use super::{files, validate};
-use crate::model::{ContentDigest, Desired, InputKind, Source};
+use super::{deployment, files, references, validate};
+use crate::model::{ContentDigest, Desired, InputKind, ProjectName, Source};
 
 /// What a definition is read from; all of it is given, nothing is taken from the environment.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,12 @@ pub struct LoadOptions {
     pub var_files: Vec<PathBuf>,
     /// The active profiles.
     pub profiles: Vec<String>,
+    /// The deployment that chooses among the `backends` of services, in the place of the file's.
+    pub deployment: Option<String>,
+    /// The name of the project, in the place of the file's: for a run that has its services to itself.
+    pub project: Option<ProjectName>,
+    /// Whether what a backend can build is built, in the place of what the file says.
+    pub build: Option<bool>,
     /// The environment: for `${env:..}`, `ORCH_VAR_*` and `PATH`.
     pub env: BTreeMap<String, String>,
 }
@@ -100,7 +107,8 @@ fn assemble(
     let raw = roots
         .iter()
         .filter_map(|tree| Decoder { tree, scope: &scope, report, planned: PLANNED }.decode::<RawFile>(tree.root()));
-    let merged = merge(raw.collect(), report);
+    let mut merged = merge(raw.collect(), report);
+    let deployment = deployment::choose(&mut merged, options.deployment.as_deref(), report);
     let all_read = roots.len() == files.len();
     drop(trees);
 
@@ -114,7 +122,8 @@ fn assemble(
     let settings = settings(&merged, &base_dir, sources, report);
     let disk = Disk::new(options.env.get("PATH").map(String::as_str));
     check_networks(&merged.networks, &disk, sources, report);
-    let project = project(&merged, &base_dir, report);
+    let project = options.project.clone().unwrap_or_else(|| project(&merged, &base_dir, report));
+    let noted = RefCell::default();
     let lowering = Lowering {
         sources,
         report,
@@ -125,14 +134,21 @@ fn assemble(
         target: &Target::Here,
         default_timeout: settings.default_timeout,
         profiles: &options.profiles,
+        noted: &noted,
     };
     let inventory = inventory(&merged.hosts, &lowering);
     let lowering = Lowering { inventory: &inventory, ..lowering };
     let mut drafts: Vec<Draft> = merged.services.iter().filter_map(|named| lowering.service(named)).collect();
+    references::tie(&mut drafts, report);
     validate::validate(&mut drafts, &merged.networks, &options.profiles, report);
     let validate::Networks { services, lan_hosts } = validate::networks(&mut drafts, &merged.networks, &lowering);
 
-    let inputs = Inputs { options, files, sources, variables: &variables, base_dir: &base_dir };
+    let unset = |name: &str| scope.peek(name).is_none_or(str::is_empty);
+    let local = scope.peek("DOCKER_HOST").is_some_and(|host| host.starts_with("unix://"));
+    let engine_here = local || (unset("DOCKER_HOST") && unset("DOCKER_CONTEXT"));
+    references::fill(&mut drafts, engine_here, report);
+
+    let inputs = Inputs { options, files, sources, variables: &variables, base_dir: &base_dir, deployment: deployment.as_deref() };
     let sources = inputs.list(scope.into_reads(), disk);
     let sensitive = variables.iter().filter(|(_, variable)| variable.sensitive).map(|(name, _)| name.to_owned());
     let sensitive_vars = sensitive.collect();
@@ -183,6 +199,7 @@ struct Inputs<'a> {
     sources: &'a Sources,
     variables: &'a Variables,
     base_dir: &'a Path,
+    deployment: Option<&'a str>,
 }
 
 impl Inputs<'_> {
@@ -210,6 +227,9 @@ impl Inputs<'_> {
         let profiles: BTreeSet<&str> = self.options.profiles.iter().map(String::as_str).collect();
         let profiles = profiles.into_iter().collect::<Vec<_>>().join("\n");
         add(InputKind::Profiles, "profiles".into(), Some(ContentDigest::of(profiles.as_bytes())));
+        if let Some(name) = self.deployment {
+            add(InputKind::Deployment, "deployment".into(), Some(ContentDigest::of(name.as_bytes())));
+        }
         list.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         // A file may be a trigger and be put into a value too.
         list.dedup_by(|a, b| a.kind == b.kind && a.name == b.name);

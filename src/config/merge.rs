@@ -41,6 +41,7 @@ pub(crate) fn merge(files: Vec<RawFile>, report: &Report) -> Merged {
             take(&mut into.max_parallel, settings.max_parallel, "settings.max_parallel", report);
             take(&mut into.default_timeout, settings.default_timeout, "settings.default_timeout", report);
             take(&mut into.on_failure, settings.on_failure, "settings.on_failure", report);
+            take(&mut into.deployment, settings.deployment, "settings.deployment", report);
         }
         merged.has_services |= file.services.is_some();
         extend(&mut merged.hosts, &mut hosts, file.hosts, "host", report);

@@ -6,6 +6,7 @@
 
 mod cycle;
 mod de;
+mod deployment;
 mod diagnostic;
 mod field;
 mod files;
@@ -14,6 +15,7 @@ mod load;
 mod lower;
 mod merge;
 mod raw;
+mod references;
 mod render;
 mod secret;
 mod source;

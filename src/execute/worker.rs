@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::dispatcher::Happening;
 use super::evidence::{self, Evidence};
 use super::work::Work;
-use crate::backend::{BackendError, OpContext, Operator, ProgressSink};
+use crate::backend::{self, BackendError, OpContext, Operator, ProgressSink};
 use crate::event::{StepOutcome, What};
 use crate::health;
 use crate::model::{BackendKind, Instance, Kind, ObjectId, OnFailure, OpId};
@@ -221,6 +221,21 @@ impl<'a> Worker<'a> {
         found.ok_or_else(|| Failure::new("the file no longer has the revision that was planned", None))
     }
 
+    /// The instance with what it says of where others are reached filled in, which is known now that they run. Its
+    /// revision stays that of what the file says.
+    async fn filled(&self) -> Result<Instance, Failure> {
+        let instance = self.instance()?;
+        let references = instance.service.references();
+        if references.is_empty() {
+            return Ok(instance.clone());
+        }
+        let observer =
+            |kind| self.work.operators.get(kind).map(|operator| operator.as_ref() as &dyn crate::backend::Observer);
+        let values = backend::resolve(&references, &self.work.instances, observer).await;
+        let values = values.map_err(|error| self.refused(error, None))?;
+        Ok(Instance { service: Arc::new(instance.service.filled(&values)), ..instance.clone() })
+    }
+
     /// Gets what the new object needs. A large image may take longer than an operation may, so that
     /// only a standstill counts.
     async fn prepare(&self) -> Result<(), Failure> {
@@ -262,7 +277,7 @@ impl<'a> Worker<'a> {
         if *operation == Operation::Create {
             let backend = self.step.backend;
             let id =
-                self.operator(backend)?.create(&context, self.instance()?).await.map_err(|e| self.refused(e, None))?;
+                self.operator(backend)?.create(&context, &self.filled().await?).await.map_err(|e| self.refused(e, None))?;
             *created = Some(id);
             return Ok(());
         }
@@ -272,8 +287,8 @@ impl<'a> Worker<'a> {
         };
         let operator = self.operator(backend)?;
         let done = match operation {
-            Operation::Update { .. } => operator.update(&context, &id, self.instance()?).await,
-            Operation::Switch { .. } => operator.switch(&context, &id, self.instance()?).await,
+            Operation::Update { .. } => operator.update(&context, &id, &self.filled().await?).await,
+            Operation::Switch { .. } => operator.switch(&context, &id, &self.filled().await?).await,
             // What it goes back from is what the step did, also where going back is an attempt of its own.
             Operation::Revert { .. } => {
                 let context = OpContext { op_id: self.work.run.op(self.step.id.0), ..context };
@@ -282,7 +297,7 @@ impl<'a> Worker<'a> {
             Operation::Confirm { .. } => operator.confirm(&context, &id).await,
             Operation::Start { .. } => operator.start(&context, &id).await,
             Operation::Stop { .. } => operator.stop(&context, &id).await,
-            Operation::Restart { .. } => operator.restart(&context, &id, self.instance()?).await,
+            Operation::Restart { .. } => operator.restart(&context, &id, &self.filled().await?).await,
             Operation::Remove { volumes, .. } => operator.remove(&context, &id, *volumes).await,
             Operation::Prepare | Operation::Create | Operation::Gate { .. } => Ok(()),
         };
@@ -295,7 +310,7 @@ impl<'a> Worker<'a> {
     }
 
     async fn gate(&self, object: Option<(BackendKind, ObjectId)>, by: GateBy, back: bool) -> Result<(), Failure> {
-        let wanted = self.instance()?;
+        let wanted = &self.filled().await?;
         let judged = match (by, back, self.before) {
             (GateBy::Checks, false, _) | (_, _, None) => wanted.clone(),
             (_, _, Some(before)) => before_instance(wanted, before, by),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::field::Fields;
 use super::{
     Address, BackendKind, BodyMatch, ContentDigest, Digest, DigestKey, Effect, Field, FieldValue, LanHost, Machine,
-    Probe, ProjectName, Service, ServiceName, StatusMatch,
+    Probe, ProjectName, Service, ServiceName, StatusMatch, Text,
 };
 
 /// Everything that the file (or files) wants, with variables put in and defaults filled in.
@@ -73,6 +73,8 @@ pub enum InputKind {
     File,
     /// The active profiles.
     Profiles,
+    /// The deployment that was chosen.
+    Deployment,
 }
 
 /// One thing that the definition was read from.
@@ -292,7 +294,9 @@ fn check_fields(service: &Service, fields: &mut Fields<'_>) {
                     fields.text(at(&format!("headers.{name}")), effect, value);
                 }
             }
-            Probe::Tcp { host, port } => fields.plain(at("tcp"), effect, format!("{host}:{port}")),
+            Probe::Tcp { host, port } => {
+                fields.text(at("tcp"), effect, &Text::plain(format!("{host}:{port}")));
+            },
             Probe::Command { command, args, expected_exit_code } => {
                 fields.text(at("command"), effect, command);
                 fields.texts(at("args"), effect, args);
@@ -309,7 +313,7 @@ fn check_fields(service: &Service, fields: &mut Fields<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ExternalSpec, Spec, Text};
+    use crate::model::{ExternalSpec, Spec};
 
     fn external(name: &str) -> Arc<Service> {
         Arc::new(Service::new(ServiceName::new(name).expect("a name"), Spec::External(ExternalSpec {})))

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::shown;
 use super::{Digest, DigestKey, Text};
 
 /// What changing a field asks for, from the least to the most disruptive.
@@ -79,7 +80,7 @@ impl<'k> Fields<'k> {
         let value = if value.is_sensitive() {
             FieldValue::Secret(self.key.digest([path.as_bytes(), value.reveal().as_bytes()]))
         } else {
-            FieldValue::Plain(value.reveal().to_owned())
+            FieldValue::Plain(shown(value.reveal()).into_owned())
         };
         self.list.push(Field { path, value, effect });
     }
@@ -94,7 +95,7 @@ impl<'k> Fields<'k> {
             let parts = std::iter::once(path.as_bytes()).chain(values.iter().map(|v| v.reveal().as_bytes()));
             FieldValue::Secret(self.key.digest(parts))
         } else {
-            let quoted: Vec<String> = values.iter().map(|v| format!("{:?}", v.reveal())).collect();
+            let quoted: Vec<String> = values.iter().map(|v| format!("{:?}", shown(v.reveal()))).collect();
             FieldValue::Plain(format!("[{}]", quoted.join(", ")))
         };
         self.list.push(Field { path, value, effect });

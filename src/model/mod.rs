@@ -3,6 +3,7 @@
 mod address;
 mod desired;
 mod digest;
+mod endpoint;
 mod field;
 mod health;
 mod ids;
@@ -16,6 +17,10 @@ mod text;
 pub use address::{Address, AddressError, InstanceKey, NETWORK_PREFIX, ProjectName, ServiceName};
 pub use desired::{Desired, IMAGE_PIN, Input, InputKind, Instance, OnFailure, Pins, Settings, Source, effect_of};
 pub use digest::{ContentDigest, Digest, DigestKey};
+pub use endpoint::{
+    Endpoint, Known, Part, PortForward, Reach, Reference, SERVICE_REFERENCE, Seat, Vantage, Viewer, map_text,
+    replace_references,
+};
 pub use field::{Effect, Field, FieldValue};
 pub use health::{BodyMatch, CheckPolicy, HealthCheck, Host, Probe, StatusMatch};
 pub use ids::{BackendKind, ObjectId, OpId, RunId};

@@ -1,12 +1,13 @@
 //! A service: what runs it, what it needs, how it is known to be well.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentDigest, HealthCheck, HostPort, Machine, Probe, ServiceName, Spec, Strategy, Text};
+use super::{ContentDigest, Endpoint, HealthCheck, HostPort, Machine, Probe, Seat, ServiceName, Spec, Strategy, Text};
 
 /// How long a service is meant to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -103,6 +104,8 @@ pub struct Service {
     pub hosts: Option<Vec<Arc<Machine>>>,
     /// How a change goes over its copies.
     pub strategy: Option<Strategy>,
+    /// Where it can be reached, by name.
+    pub endpoints: BTreeMap<String, Endpoint>,
     /// What it needs, sorted by name.
     pub dependencies: Vec<Dependency>,
     /// How it is known to be well; all must pass.
@@ -130,6 +133,7 @@ impl Service {
             replicas: None,
             hosts: None,
             strategy: None,
+            endpoints: BTreeMap::new(),
             dependencies: Vec::new(),
             checks: Vec::new(),
             lifecycle: Lifecycle::default(),
@@ -172,22 +176,38 @@ impl Service {
     #[must_use]
     pub fn on(&self, machine: &Arc<Machine>) -> Self {
         let mut copy = Self { spec: self.spec.on(machine), ..self.clone() };
-        let plain = |text: &str| machine.fill(&Text::plain(text)).reveal().to_owned();
-        for check in &mut copy.checks {
+        copy.each_check_text(&mut |text, _| *text = machine.fill(text));
+        copy
+    }
+
+    /// Goes over every text that may hold references, of its checks too, and who reads it.
+    pub fn each_text(&mut self, change: &mut dyn FnMut(&mut Text, Seat)) {
+        self.spec.each_text(&mut |text| change(text, Seat::Program));
+        self.each_check_text(change);
+    }
+
+    fn each_check_text(&mut self, change: &mut dyn FnMut(&mut Text, Seat)) {
+        // A command runs where the program of a container runs; everything else is asked by orch.
+        let inside = matches!(self.spec, Spec::Docker(_));
+        let commanded = if inside { Seat::Program } else { Seat::Probe };
+        for check in &mut self.checks {
             match &mut check.probe {
                 Probe::Http { url, headers, .. } => {
-                    *url = machine.fill(url);
-                    headers.iter_mut().for_each(|(_, value)| *value = machine.fill(value));
+                    change(url, Seat::Probe);
+                    headers.iter_mut().for_each(|(_, value)| change(value, Seat::Probe));
                 }
-                Probe::Tcp { host, .. } => *host = plain(host),
+                Probe::Tcp { host, .. } => {
+                    let mut text = Text::plain(host.as_str());
+                    change(&mut text, Seat::Probe);
+                    text.reveal().clone_into(host);
+                }
                 Probe::Command { command, args, .. } => {
-                    *command = machine.fill(command);
-                    args.iter_mut().for_each(|arg| *arg = machine.fill(arg));
+                    change(command, commanded);
+                    args.iter_mut().for_each(|arg| change(arg, commanded));
                 }
                 Probe::Script { .. } | Probe::Backend => {}
             }
         }
-        copy
     }
 }
 

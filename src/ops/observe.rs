@@ -1,12 +1,13 @@
 //! Asks every backend what there is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::OpError;
-use crate::backend::Observers;
+use crate::backend::{self, Observers};
 use crate::health::{self, ProbeEnv};
 use crate::model::{
     Address, BackendKind, Exit, HealthCheck, Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject, Probe,
@@ -63,6 +64,19 @@ pub(super) async fn observe(
     let chosen = desired.iter().filter(should_answer).filter(is_judged);
     let probed: Vec<(&Instance, health::Target<'_>)> =
         chosen.map(|(address, instance)| (instance, target((address, instance)))).collect();
+    let asked = probed.iter().map(|(instance, target)| async move {
+        let references = instance.service.references();
+        if references.is_empty() {
+            return Some(((*instance).clone(), *target));
+        }
+        let observer = |kind| observers.get(kind).map(AsRef::as_ref);
+        // What cannot be asked for the want of another service is not judged: the other one is.
+        let values = backend::resolve(&references, desired, observer).await.ok()?;
+        Some((Instance { service: Arc::new(instance.service.filled(&values)), ..(*instance).clone() }, *target))
+    });
+    let filled: Vec<_> = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
+    let probed: Vec<(&Instance, health::Target<'_>)> =
+        filled.iter().map(|(instance, target)| (instance, *target)).collect();
     let answers = match probing == Probing::Settled {
         true => health::check_settled(&probed, env).await,
         false => health::check_many(&probed, env).await,

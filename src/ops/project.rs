@@ -220,6 +220,7 @@ impl Project {
         PlanSource {
             files: load.files.iter().map(text).collect(),
             profiles: load.profiles.clone(),
+            deployment: load.deployment.clone(),
             var_files: load.var_files.iter().map(text).collect(),
             vars: load.vars.iter().filter(shown).cloned().collect(),
             state_dir: self.options.state_dir.as_ref().map(text),

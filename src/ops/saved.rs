@@ -76,6 +76,7 @@ fn check_inputs(plan: &Plan, now: &[Input]) -> Result<(), OpError> {
         InputKind::Environment => format!("the environment variable `{name}`"),
         InputKind::File => format!("the content of {name}"),
         InputKind::Profiles => "the set of active profiles".to_owned(),
+        InputKind::Deployment => "the deployment".to_owned(),
     };
     let hint = match (kind, reviewed.contains_key(key)) {
         (InputKind::Variable, _) => {

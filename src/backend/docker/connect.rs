@@ -82,6 +82,21 @@ impl Engines {
         Ok(address)
     }
 
+    /// The host of an engine that runs on another machine.
+    pub(super) fn far_host(&self, host: Option<&str>) -> Option<String> {
+        let authority = match self.address(host).ok()?.endpoint {
+            Endpoint::Unix(_) => return None,
+            Endpoint::Tcp { authority, .. } => authority,
+            Endpoint::Ssh { destination, .. } => destination,
+        };
+        let host = authority.rsplit_once('@').map_or(authority.as_str(), |(_, host)| host);
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.split(']').next(),
+            None => host.split(':').next(),
+        };
+        host.map(str::to_owned)
+    }
+
     /// Whether an engine runs on this machine, so that its ports are this machine's.
     pub(super) fn is_local(&self, host: Option<&str>) -> bool {
         self.address(host).is_ok_and(|address| matches!(address.endpoint, Endpoint::Unix(_)))

@@ -18,6 +18,7 @@ mod inside;
 mod inverse;
 mod labels;
 mod local;
+mod locate;
 mod logs;
 mod matching;
 mod network;
@@ -45,9 +46,7 @@ use super::{
     Answer, BackendError, Candidates, Command, ExecRequest, Listing, LogQuery, LogStream, Observer, OpContext,
     Operator, PinAnswers,
 };
-use crate::model::{
-    Address, Conflict, Digest, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Service, Spec,
-};
+use crate::model::{Address, Conflict, Digest, Endpoint, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Reach, Service, Spec, Vantage};
 use connect::{Engine, Engines};
 use error::failed;
 use object::{Object, ObjectKind};
@@ -228,6 +227,25 @@ impl Observer for DockerBackend {
     async fn probe_inside(&self, id: &ObjectId, command: &Command<'_>) -> Result<Option<Answer>, BackendError> {
         let (object, engine) = self.container(id).await?;
         inside::probe(&engine, &object.id, command).await.map(Some)
+    }
+
+    async fn locate(
+        &self,
+        id: &ObjectId,
+        endpoint: &Endpoint,
+        from: Vantage,
+    ) -> Result<Option<Reach>, BackendError> {
+        let (object, engine) = self.container(id).await?;
+        let site = Site { engine: &engine, settings: &self.settings };
+        let Some(found) = site.inspect(&object.id).await? else { return Ok(None) };
+        let host = self.engines.far_host(object.host.as_deref());
+        let reach = locate::locate(&found, endpoint.port, from, host.as_deref());
+        let none = || {
+            let name = found.name.as_deref().unwrap_or_default().trim_start_matches('/');
+            BackendError::new(format!("the port {} of the container {name} cannot be reached from here", endpoint.port))
+                .with_hint(format!("publish it: `ports: [{}]`", endpoint.port))
+        };
+        reach.map(Some).ok_or_else(none)
     }
 
     async fn stream_log(&self, id: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {

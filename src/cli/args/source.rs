@@ -42,6 +42,9 @@ pub struct ValueArgs {
     /// Activate a profile; give it again or use commas for several [env: ORCH_PROFILES].
     #[arg(long = "profile", value_name = "NAME", value_delimiter = ',')]
     pub profiles: Vec<String>,
+    /// Run services that have several backends on those of this deployment [env: ORCH_DEPLOYMENT].
+    #[arg(long, value_name = "NAME")]
+    pub deployment: Option<String>,
     /// Set a variable of the file; it wins over --var-file.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<VarArg>,
@@ -60,6 +63,8 @@ pub struct Source {
     pub files: Vec<PathBuf>,
     /// The active profiles.
     pub profiles: Vec<String>,
+    /// The deployment, if not the one that the file names.
+    pub deployment: Option<String>,
     /// Variables, in the order in which they were given; later ones win.
     pub vars: Vec<VarArg>,
     /// Files of variables; later ones win.
@@ -79,6 +84,7 @@ impl Source {
             source.profiles.extend_from_slice(&values.profiles);
             source.vars.extend_from_slice(&values.vars);
             source.var_files.extend_from_slice(&values.var_files);
+            source.deployment = values.deployment.clone().or(source.deployment);
             source.state_dir = values.state_dir.clone().or(source.state_dir);
         }
         if source.files.is_empty() {
@@ -88,6 +94,7 @@ impl Source {
             let names = env("ORCH_PROFILES").unwrap_or_default();
             source.profiles.extend(names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
         }
+        source.deployment = source.deployment.or_else(|| env("ORCH_DEPLOYMENT").filter(|name| !name.is_empty()));
         source
     }
 }

@@ -10,7 +10,9 @@ use crate::config::interpolate::absolute;
 use crate::config::raw::{RawBackendCheck, RawBody, RawCheck};
 use crate::config::secret::{mark_named, mark_url};
 use crate::config::source::Span;
-use crate::model::{BackendKind, BodyMatch, CheckPolicy, EngineCheck, HealthCheck, Probe, StatusMatch, Text};
+use crate::model::{
+    BackendKind, BodyMatch, CheckPolicy, EngineCheck, HealthCheck, Probe, SERVICE_REFERENCE, StatusMatch, Text,
+};
 
 /// A check, and what it says about its service.
 pub(super) struct Lowered {
@@ -166,7 +168,8 @@ impl Lowering<'_> {
         for (on, filled) in self.filled(url) {
             port = self.url_on(span, &filled, &on)?;
         }
-        port
+        // What a reference stands for is not known yet.
+        port.filter(|_| !url.reveal().contains(SERVICE_REFERENCE))
     }
 
     /// Checks a URL; `None` when it is wrong.
@@ -248,7 +251,7 @@ impl Lowering<'_> {
     }
 }
 
-fn is_host(host: &str) -> bool {
+pub(super) fn is_host(host: &str) -> bool {
     let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     host.parse::<std::net::IpAddr>().is_ok() || (!host.is_empty() && host.len() <= 253 && host.chars().all(name))
 }

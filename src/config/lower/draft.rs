@@ -39,6 +39,8 @@ pub(crate) struct Draft {
     pub(crate) slots: Vec<Slot>,
     pub(crate) replace_triggered_by: Vec<(Span, String)>,
     pub(crate) renamed_from: Option<(Span, ServiceName)>,
+    /// What its texts say of where services are reached, with the places.
+    pub(crate) references: Vec<(Span, String)>,
     /// The service, its dependencies still empty; `None` when its backend is wrong.
     pub(crate) service: Option<Service>,
 }

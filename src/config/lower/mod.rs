@@ -7,6 +7,7 @@ mod check;
 mod disk;
 mod docker;
 mod draft;
+mod endpoint;
 mod hosts;
 mod login;
 mod package;
@@ -16,6 +17,7 @@ mod strategy;
 mod target;
 mod unit;
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 use super::diagnostic::{Diagnostic, Report, shorten};
@@ -49,6 +51,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) target: &'a Target,
     pub(crate) default_timeout: Duration,
     pub(crate) profiles: &'a [String],
+    /// What the texts of the service say of where services are reached, with the places.
+    pub(crate) noted: &'a RefCell<Vec<(Span, String)>>,
 }
 
 impl Lowering<'_> {

@@ -1,5 +1,6 @@
 //! One service: everything that can be said without looking at the others.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use super::check::turns_off;
@@ -57,6 +58,7 @@ impl Lowering<'_> {
             slots: Vec::new(),
             replace_triggered_by: Vec::new(),
             renamed_from: None,
+            references: Vec::new(),
             service: None,
         };
         // A service that could not be read still exists: what depends on it is not wrong for that.
@@ -83,7 +85,9 @@ impl Lowering<'_> {
             // What runs it is not known, so nothing is said of what its texts may say.
             None => Target::Wrong,
         };
-        Lowering { target: &target, ..*self }.build(raw, lifecycle, &mut draft);
+        let noted = RefCell::default();
+        Lowering { target: &target, noted: &noted, ..*self }.build(raw, lifecycle, &mut draft);
+        draft.references = noted.into_inner();
         draft.target = target;
         Some(draft)
     }
@@ -126,7 +130,10 @@ impl Lowering<'_> {
         let triggers = self.triggers(raw, draft.active);
         let replicas = self.replicas(raw, backend);
         let strategy = self.strategy(raw, backend);
-        let probed = checks.local_ports;
+        let endpoints = self.endpoints(raw.endpoints.as_ref(), backend, draft.kind);
+        let mut probed = checks.local_ports;
+        let own = endpoints.iter().filter(|named| named.endpoint.host.is_none());
+        probed.extend(own.map(|named| (named.span, named.endpoint.port)));
         let spec = raw.backend.get().and_then(|backend| match backend {
             RawBackend::Process(raw) => {
                 let mut spec = self.process(raw, draft.kind, draft.active)?;
@@ -169,6 +176,7 @@ impl Lowering<'_> {
             replicas,
             hosts: None,
             strategy,
+            endpoints: endpoints.into_iter().map(|named| (named.name, named.endpoint)).collect(),
             dependencies: Vec::new(),
             checks: checks.list,
             lifecycle: lowered_lifecycle(lifecycle),

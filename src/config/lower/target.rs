@@ -9,7 +9,7 @@ use crate::config::diagnostic::{Diagnostic, closest, shorten, suggest};
 use crate::config::field::{Field, OneOrMany, given};
 use crate::config::raw::RawSsh;
 use crate::config::source::Span;
-use crate::model::{HOST_REFERENCE, Machine, Text};
+use crate::model::{HOST_REFERENCE, Machine, SERVICE_REFERENCE, Text, map_text};
 
 /// Where a service runs.
 #[derive(Debug, Clone, Default)]
@@ -197,8 +197,14 @@ impl Lowering<'_> {
         Some(machines.iter().filter(has).collect())
     }
 
-    /// Checks that what a text says of the host is known of every host of the service.
+    /// Checks that what a text says of the host is known of every host of the service, and notes what it says of
+    /// where services are reached.
     pub(super) fn references(&self, span: Span, text: &str) {
+        for (at, _) in text.match_indices(SERVICE_REFERENCE) {
+            let what = text[at + SERVICE_REFERENCE.len()..].split('}').next().unwrap_or_default();
+            let span = self.token(span, &format!("${{service:{what}}}"));
+            self.noted.borrow_mut().push((span, what.to_owned()));
+        }
         for (at, _) in text.match_indices(HOST_REFERENCE) {
             let what = text[at + HOST_REFERENCE.len()..].split('}').next().unwrap_or_default();
             let written = format!("${{host:{what}}}");
@@ -249,6 +255,7 @@ impl Lowering<'_> {
     /// A text as it is on each host of the service, with the host's name; where it says nothing of the
     /// host, as it is, once.
     pub(super) fn filled(&self, text: &Text) -> Vec<(String, Text)> {
+        let text = &stand_in(text);
         if !text.reveal().contains(HOST_REFERENCE) {
             return vec![(String::new(), text.clone())];
         }
@@ -257,4 +264,17 @@ impl Lowering<'_> {
         let on = |machine: &Arc<Machine>| (format!(" on the host `{}`", shorten(&machine.name)), machine.fill(text));
         self.target.machines().iter().map(on).filter(|(_, filled)| known(filled)).collect()
     }
+}
+
+/// A text with something of the same shape in the place of each reference to a service, to check its form.
+fn stand_in(text: &Text) -> Text {
+    map_text(text, |what| {
+        let part = what.rsplit_once('.').map_or(what, |(_, part)| part);
+        Some(match part {
+            "url" => "http://localhost:1".to_owned(),
+            "port" => "1".to_owned(),
+            "authority" => "localhost:1".to_owned(),
+            _ => "localhost".to_owned(),
+        })
+    })
 }

@@ -3,6 +3,7 @@
 mod backend;
 mod check;
 mod docker;
+mod endpoint;
 mod engine;
 mod host;
 mod port;
@@ -24,6 +25,7 @@ use serde_json::{Value, json};
 pub(crate) use backend::{RawBackend, RawLog, RawProcess, RawRestart};
 pub(crate) use check::{RawBackendCheck, RawBody, RawCheck};
 pub(crate) use docker::{AnyMount, RawDocker, RawJoin, RawMount, RawUlimit};
+pub(crate) use endpoint::{RawEndpoint, RawPortForward};
 pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
 pub(crate) use host::{RawHost, RawMachine};
 pub(crate) use port::Ports;
@@ -92,6 +94,8 @@ pub(crate) struct RawSettings {
     pub(crate) default_timeout: Option<Field<Period>>,
     /// What happens when a step fails. Default: `rollback`.
     pub(crate) on_failure: Option<Field<OnFailure>>,
+    /// Which of their `backends` services run on; `--deployment` and `ORCH_DEPLOYMENT` go before it.
+    pub(crate) deployment: Option<Field<String>>,
 }
 
 /// A variable: its value is given outside the file.

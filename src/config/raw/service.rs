@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Delay, Period, RawAmount, RawBackend, RawCheck, RawStrategy};
-use crate::config::field::{Field, Names, OneOrMany, Short};
+use super::{Delay, Period, RawAmount, RawBackend, RawCheck, RawEndpoint, RawStrategy};
+use crate::config::field::{Entries, Field, Names, OneOrMany, Short};
 use crate::model::{Condition, Kind};
 
 /// A service: what runs it, what it needs, how it is known to be well.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["backend"]}, {"required": ["backends"]}]))]
 pub(crate) struct RawService {
     /// What it is for.
     #[serde(default)]
@@ -20,7 +21,16 @@ pub(crate) struct RawService {
     #[serde(default)]
     pub(crate) kind: Option<Field<Kind>>,
     /// What runs it.
+    #[serde(default)]
     pub(crate) backend: Field<RawBackend>,
+    /// What runs it in each deployment, by the deployment's name, in the place of `backend`; `settings.deployment`
+    /// chooses one.
+    #[serde(default)]
+    pub(crate) backends: Option<Field<Entries<RawBackend>>>,
+    /// Where it can be reached, by name: a port, or a map with more. Others use `${service:NAME.ENDPOINT.url}`, and
+    /// `.host`, `.port` and `.authority`.
+    #[serde(default)]
+    pub(crate) endpoints: Option<Field<Entries<Short<u16, RawEndpoint>>>>,
     /// The services that it needs: a list of names, or a map from names to conditions.
     #[serde(default)]
     pub(crate) dependencies: Option<Field<Names<RawDependency>>>,

@@ -160,6 +160,13 @@ impl DockerSpec {
         ports.chain(volumes).chain(name).collect()
     }
 
+    pub(super) fn each_text(&mut self, change: &mut dyn FnMut(&mut Text)) {
+        let commands = self.command.iter_mut().chain(&mut self.entrypoint).flatten();
+        commands.for_each(&mut *change);
+        self.env.values_mut().chain(self.labels.values_mut()).for_each(&mut *change);
+        self.check.iter_mut().flat_map(|check| &mut check.test).for_each(change);
+    }
+
     pub(in crate::model) fn fields(&self, fields: &mut Fields<'_>) {
         use Effect::{Record, Replace, Update};
         let texts = |list: &[String]| format!("{list:?}");

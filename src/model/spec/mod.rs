@@ -133,26 +133,32 @@ impl Spec {
     #[must_use]
     pub fn on(&self, machine: &Arc<Machine>) -> Self {
         let mut spec = self.clone();
-        let mut fill = |text: &mut Text| *text = machine.fill(text);
+        if spec.place().is_none() {
+            return spec;
+        }
+        spec.each_text(&mut |text: &mut Text| *text = machine.fill(text));
         let place = match &mut spec {
-            Self::Ssh(spec) => {
-                spec.each_text(&mut fill);
-                &mut spec.place
-            }
-            Self::Systemd(spec) => {
-                spec.each_text(&mut fill);
-                &mut spec.place
-            }
-            Self::Package(spec) => {
-                spec.each_text(&mut fill);
-                &mut spec.place
-            }
+            Self::Ssh(spec) => &mut spec.place,
+            Self::Systemd(spec) => &mut spec.place,
+            Self::Package(spec) => &mut spec.place,
             Self::Process(_) | Self::Docker(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {
                 return spec;
             }
         };
         *place = Place::On(machine.clone());
         spec
+    }
+
+    /// Goes over every text that may hold references.
+    pub(super) fn each_text(&mut self, change: &mut dyn FnMut(&mut Text)) {
+        match self {
+            Self::Process(spec) => spec.each_text(change),
+            Self::Docker(spec) => spec.each_text(change),
+            Self::Ssh(spec) => spec.each_text(change),
+            Self::Systemd(spec) => spec.each_text(change),
+            Self::Package(spec) => spec.each_text(change),
+            Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {}
+        }
     }
 
     pub(super) fn fields(&self, fields: &mut Fields<'_>) {

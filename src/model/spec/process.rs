@@ -54,6 +54,12 @@ impl ProcessSpec {
         }
     }
 
+    pub(super) fn each_text(&mut self, change: &mut dyn FnMut(&mut Text)) {
+        change(&mut self.binary);
+        self.args.iter_mut().for_each(&mut *change);
+        self.env.values_mut().for_each(change);
+    }
+
     pub(in crate::model) fn fields(&self, fields: &mut Fields<'_>) {
         use Effect::{Record, Replace, Update};
         fields.text("binary", Replace, &self.binary);

@@ -17,7 +17,7 @@ use crate::config::raw::{GpuCount, RawDocker, RawJoin, RawUlimit};
 use crate::config::secret::{has_password, mark_url};
 use crate::config::source::Span;
 use crate::model::{
-    DockerSpec, Gpus, HOST_REFERENCE, HostPort, Kind, NetworkUse, PortMapping, RestartRule, Text, Ulimit,
+    DockerSpec, Gpus, HOST_REFERENCE, HostPort, Kind, NetworkUse, PortMapping, RestartRule, SERVICE_REFERENCE, Text, Ulimit,
 };
 
 /// The least memory that an engine gives a container.
@@ -304,7 +304,7 @@ impl Lowering<'_> {
         let mut lines = Vec::new();
         for (span, name, value) in pairs {
             let text = value.map_or("", |value| value.0.reveal());
-            if text.contains(HOST_REFERENCE) {
+            if text.contains(HOST_REFERENCE) || text.contains(SERVICE_REFERENCE) {
                 self.references(span, text);
                 continue;
             }

@@ -61,6 +61,21 @@ impl Session {
         self.open(source, max_parallel)
     }
 
+    /// Opens the project that the command line names, with what a run of a command says of it.
+    pub(super) fn project_to_run(
+        &mut self,
+        max_parallel: Option<usize>,
+        build: Option<bool>,
+    ) -> Result<Project, OpError> {
+        let project = self.project(max_parallel)?;
+        if build.is_none() {
+            return Ok(project);
+        }
+        let mut options = project.options().clone();
+        options.load.build = build;
+        Project::open(options)
+    }
+
     /// Opens the project as a saved plan read it; what the command line gives comes on top.
     pub(super) fn project_of(&mut self, plan: &PlanSource) -> Result<Project, OpError> {
         let given = self.source.clone();

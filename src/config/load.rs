@@ -54,6 +54,8 @@ pub struct Loaded {
     pub base_dir: PathBuf,
     /// Whether the files give `settings.max_parallel`, so that a user's default does not count.
     pub max_parallel_given: bool,
+    /// Whether the Docker engine that the environment names is this machine's, as far as that is known.
+    pub engine_here: bool,
 }
 
 /// Reads, checks and resolves a definition.
@@ -74,6 +76,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
             sensitive_vars: parts.sensitive_vars,
             base_dir: parts.base_dir,
             max_parallel_given: parts.max_parallel_given,
+            engine_here: parts.engine_here,
         }),
         _ => Err(diagnostics),
     }
@@ -85,6 +88,7 @@ struct Parts {
     sensitive_vars: BTreeSet<String>,
     base_dir: PathBuf,
     max_parallel_given: bool,
+    engine_here: bool,
 }
 
 /// Goes from files to the model; `None` when no file could be read.
@@ -174,7 +178,7 @@ fn assemble(
     }
     desired.inactive.sort();
     let max_parallel_given = merged.settings.max_parallel.is_some();
-    Some(Parts { desired, sensitive_vars, base_dir, max_parallel_given })
+    Some(Parts { desired, sensitive_vars, base_dir, max_parallel_given, engine_here })
 }
 
 fn is_map(tree: &Tree<'_>, report: &Report) -> bool {

@@ -216,6 +216,20 @@ impl Instance {
     }
 }
 
+impl Instance {
+    /// The same instance with what is recorded in the place of what the file says.
+    #[must_use]
+    pub fn as_recorded(self, recorded: &BTreeMap<String, FieldValue>, revision: Digest) -> Self {
+        let backend = self.service.spec.backend();
+        let field = |(path, value): (&String, &FieldValue)| Field {
+            path: Cow::Owned(path.clone()),
+            value: value.clone(),
+            effect: effect_of(backend, path),
+        };
+        Self { fields: recorded.iter().map(field).collect(), revision, ..self }
+    }
+}
+
 /// Whether a path is `start` itself or stands below it: `env.PORT` is under `env`, as are
 /// `health_check[0].url` under `health_check` and `a.b` under `a`.
 fn is_under(path: &str, start: &str) -> bool {

@@ -1,14 +1,14 @@
 //! `orch plan`: looks, plans and, when asked, saves. Changes nothing that runs.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::observe::{Probing, as_recorded, observe};
 use super::project::instances;
 use super::{OpError, Project, lan, pins, render};
-use crate::model::{Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, Spec};
+use crate::model::{Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, ServiceName, Spec};
 use crate::plan::{Mode, Plan, PlanFile, PlanInput, Request, Verb, plan, plan_verb};
 use crate::state::{Record, State};
 use crate::sys::{self, Durability};
@@ -36,6 +36,8 @@ pub struct PlanOptions {
     pub pins: Option<Pins>,
     /// A verb in the place of a comparison.
     pub verb: Option<Verb>,
+    /// Services that stay as they are recorded, whatever the file says.
+    pub leave: BTreeSet<ServiceName>,
 }
 
 /// Makes a plan.
@@ -70,7 +72,12 @@ pub(super) async fn plan_from(
         (None, Mode::Apply) => render::resolve(project, &observers).await?,
         _ => Cow::Borrowed(&project.loaded.desired),
     };
-    let instances = instances(&desired, key, &state, &pins);
+    let mut instances = instances(&desired, key, &state, &pins);
+    for (address, record) in state.records.iter().filter(|(address, _)| options.leave.contains(&address.service)) {
+        if let Some(instance) = instances.get_mut(address) {
+            *instance = instance.clone().as_recorded(&record.fields, record.revision);
+        }
+    }
     let observed = match options.no_refresh {
         true => as_recorded(&state),
         false => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::OpError;
+use super::managed;
 use super::places::places;
 use crate::backend::docker::{DockerBackend, DockerSettings, Known};
 use crate::backend::host::Hosts;
@@ -57,12 +58,33 @@ impl Project {
     /// # Errors
     /// When the file has errors; they are all in the error.
     pub fn open(options: Options) -> Result<Self, OpError> {
+        let mut options = options;
+        let managed = match &options.state_dir {
+            Some(folder) => managed::project_of(&options.load.cwd.join(folder))?,
+            None => None,
+        };
+        if managed.is_some() {
+            options.load.project.clone_from(&managed);
+        }
         let loaded = config::load(&options.load).map_err(|diagnostics| OpError::Config(Box::new(diagnostics)))?;
+        let mut loaded = loaded;
+        if managed.is_some() {
+            // What a run started goes with it, whatever the file says of what is there to stay.
+            for service in loaded.desired.services.values_mut().filter(|it| it.lifecycle.prevent_destroy) {
+                Arc::make_mut(service).lifecycle.prevent_destroy = false;
+            }
+        }
         let state_dir = match &options.state_dir {
             Some(folder) => options.load.cwd.join(folder),
             None => loaded.desired.settings.state_dir.clone(),
         };
         Ok(Self { store: Store::at(state_dir), loaded, hosts: Hosts::default(), options })
+    }
+
+    /// What it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// What the file is fine with but the user should know.

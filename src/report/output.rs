@@ -139,6 +139,12 @@ impl Output {
         Self { out: Stream::new(out), err: Stream::new(err), look, err_look: look, is_terminal: false }
     }
 
+    /// The same with results on `err` too, for a verb whose `out` is its command's.
+    #[must_use]
+    pub fn on_err(&self) -> Self {
+        Self { out: self.err.clone(), look: self.err_look, is_terminal: false, ..self.clone() }
+    }
+
     /// Where the events of a run go: NDJSON when it is asked for, live progress on a terminal, lines in a pipe.
     #[must_use]
     pub fn sink(&self, json: bool, verbosity: Verbosity, clock: fn() -> Timestamp) -> Box<dyn Sink> {

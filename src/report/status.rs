@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::time::age;
 use super::{Cell, Look, Paint, Table};
-use crate::model::{Address, BackendKind, Exit, Kind, ObjectState, Observation};
+use crate::model::{Address, BackendKind, Exit, Kind, NETWORK_PREFIX, ObjectState, Observation};
 use crate::state::{Record, RecordStatus};
 
 /// One instance as it is now.
@@ -124,6 +124,23 @@ impl StatusRow {
             restarts: object.map_or(0, |object| object.restarts),
             last_probe: observed.health.as_ref().map(|health| health.detail.clone()).or(observed.unreachable.clone()),
         }
+    }
+
+    /// Whether it is as it should be: it runs and nothing says that it is not well, or has done its work.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let up = matches!(self.state, RowState::Running | RowState::Completed | RowState::External);
+        up && self.healthy != Some(false)
+    }
+
+    /// Whether there is something of it that may have logged.
+    #[must_use]
+    pub fn has_log(&self) -> bool {
+        let none = matches!(
+            self.state,
+            RowState::Missing | RowState::External | RowState::NotApplied | RowState::Unreachable
+        );
+        !none && self.backend.is_some() && !self.service.service.as_str().starts_with(NETWORK_PREFIX)
     }
 
     fn state_text(&self) -> String {

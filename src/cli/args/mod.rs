@@ -3,6 +3,7 @@
 mod change;
 mod look;
 mod package;
+mod run;
 mod source;
 mod state;
 mod values;
@@ -17,6 +18,7 @@ pub use look::{
     ShowArgs, StatusArgs, UnlockArgs, ValidateArgs,
 };
 pub use package::{PackageArgs, PackageBuildArgs, PackageCommand, PackageInspectArgs, PackageVerifyArgs};
+pub use run::{RunArgs, UrlArgs};
 pub use source::{LongFileArgs, Source, SourceArgs, ValueArgs};
 pub use state::{StateArgs, StateCommand};
 pub use values::{Since, TargetArg, VarArg};
@@ -31,10 +33,12 @@ Examples:
   orch apply change.plan             Do what was reviewed, and nothing else
   orch status                        Show what runs
   orch logs api --follow             Follow the log of a service
+  orch run -- pytest                 Run a command with services that live as long as it
 
 Environment:
   ORCH_FILE          The file or folder to read where no --file is given
   ORCH_PROFILES      The active profiles, with commas, where no --profile is given
+  ORCH_DEPLOYMENT    The deployment, where no --deployment is given
   ORCH_VAR_<NAME>    The value of variable NAME where no --var or --var-file gives one
   NO_COLOR           Turns colours off; CLICOLOR_FORCE turns them on in a pipe
 
@@ -111,6 +115,10 @@ pub enum Verb {
     Status(StatusArgs),
     /// Check every host that the file names, and say what to do about what is found.
     Doctor(DoctorArgs),
+    /// Bring services up, run a command with their addresses, and take them down.
+    Run(RunArgs),
+    /// Print where a service is reached.
+    Url(UrlArgs),
     /// Print the log of a service.
     Logs(LogsArgs),
     /// Run a command in the container of a service.
@@ -159,6 +167,8 @@ impl Verb {
             Self::Adopt(args) => &args.source,
             Self::Status(args) => &args.source,
             Self::Doctor(args) => &args.source,
+            Self::Run(args) => &args.source,
+            Self::Url(args) => &args.source,
             Self::Exec(args) => &args.source,
             Self::Show(args) => &args.source,
             Self::Graph(args) => &args.source,

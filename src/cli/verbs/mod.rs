@@ -11,11 +11,13 @@ mod init;
 mod logs;
 mod package;
 mod plan;
+mod run;
 mod schema;
 mod show;
 mod state;
 mod status;
 mod unlock;
+mod url;
 mod validate;
 
 use super::Exit;
@@ -38,6 +40,8 @@ pub(super) fn dispatch(verb: Args, session: &mut Session) -> Result<Exit, OpErro
         Args::Adopt(args) => adopt::run(&args, session),
         Args::Status(args) => status::run(&args, session),
         Args::Doctor(args) => doctor::run(&args, session),
+        Args::Run(args) => run::run(&args, session),
+        Args::Url(args) => url::run(&args, session),
         Args::Logs(args) => logs::run(&args, session),
         Args::Exec(args) => exec::run(&args, session),
         Args::Show(args) => show::run(&args, session),

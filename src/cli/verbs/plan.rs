@@ -54,5 +54,6 @@ pub(super) fn options(args: &PlanningArgs, on_failure: Option<OnFailure>) -> Pla
         on_failure,
         pins: None,
         verb: None,
+        leave: Default::default(),
     }
 }

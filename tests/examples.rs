@@ -347,3 +347,32 @@ fn the_example_of_a_package_comes_up_and_goes() {
     package.orch(&["destroy", "--auto-approve"], 0);
     assert_eq!(package.on(2, "ls -d /opt/hello 2>/dev/null"), "");
 }
+
+#[test]
+fn the_harness_runs_its_test_on_either_deployment() {
+    make_images();
+    let example = root().join("examples/harness");
+    let folder = tempfile::Builder::new().prefix("orch-example-").tempdir().unwrap();
+    let own = folder.path().file_name().unwrap().to_string_lossy().to_lowercase();
+    let demo = Path::new(env!("CARGO_BIN_EXE_orch")).with_file_name("orch-demo");
+    let definition = std::fs::read_to_string(example.join("orch.yaml")).unwrap();
+    let definition = definition
+        .replace("project: harness", &format!("project: {own}"))
+        .replace("../../target/release/orch-demo", demo.to_str().unwrap());
+    #[expect(clippy::disallowed_methods, reason = "the test writes the example as a user does")]
+    std::fs::write(folder.path().join("orch.yaml"), definition).unwrap();
+    for name in ["check", "watch"] {
+        std::fs::copy(example.join(name), folder.path().join(name)).unwrap();
+    }
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let state = folder.path().join(".orch");
+    for (deployment, answer) in [("process", "Hello from the process\n"), ("docker", "1\n")] {
+        let args = ["run", "--deployment", deployment, "--var", &format!("port={port}"), "--", "./check"];
+        let Output { status, stdout, stderr } = orch(folder.path(), &state, &args);
+        let (said, progress) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert!(status.success() && said.starts_with("asking http://localhost:"), "{said}{progress}");
+        assert!(said.contains(answer) && progress.contains("api: deleted in"), "{said}{progress}");
+        let left = docker(&["ps", "--all", "--format", "{{.Names}}"]);
+        assert!(!left.contains(&own), "{left}");
+    }
+}

@@ -32,17 +32,6 @@ pub(super) async fn run(
     approval: Approval,
     json: bool,
 ) -> Result<Exit, OpError> {
-    run_with(session, prepared, approval, json, || signals::listen().map_err(OpError::io("listen for", "signals"))).await
-}
-
-/// As [`run`], with the signals of whoever listens already.
-pub(super) async fn run_with(
-    session: &mut Session,
-    prepared: Prepared<'_>,
-    approval: Approval,
-    json: bool,
-    listen: impl FnOnce() -> Result<mpsc::UnboundedReceiver<Signal>, OpError>,
-) -> Result<Exit, OpError> {
     // Where nothing is asked and something is done, the events of the run tell it.
     let told_here = approval == Approval::Ask || prepared.plan().is_empty();
     for notice in prepared.notices().into_iter().filter(|_| told_here) {
@@ -58,7 +47,7 @@ pub(super) async fn run_with(
         }
         return Ok(Exit::Done);
     }
-    let mut signals = listen()?;
+    let mut signals = signals::listen().map_err(OpError::io("listen for", "signals"))?;
     // Nobody approves what was not shown.
     if !json && (session.verbosity > Verbosity::Quiet || approval == Approval::Ask) {
         print(session, &plan_human(prepared.plan(), session.output.look))?;
@@ -127,7 +116,8 @@ pub(super) async fn adopt(
     execute(session, adopting.into_prepared(notices), Approval::Given, json, signals).await
 }
 
-async fn execute(
+/// Executes a plan that was approved, and reports.
+pub(super) async fn execute(
     session: &mut Session,
     prepared: Prepared<'_>,
     approval: Approval,

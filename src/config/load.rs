@@ -152,7 +152,14 @@ fn assemble(
     let engine_here = local || (unset("DOCKER_HOST") && unset("DOCKER_CONTEXT"));
     references::fill(&mut drafts, engine_here, report);
 
-    let inputs = Inputs { options, files, sources, variables: &variables, base_dir: &base_dir, deployment: deployment.as_deref() };
+    let inputs = Inputs {
+        options,
+        files,
+        sources,
+        variables: &variables,
+        base_dir: &base_dir,
+        deployment: deployment.as_deref(),
+    };
     let sources = inputs.list(scope.into_reads(), disk);
     let sensitive = variables.iter().filter(|(_, variable)| variable.sensitive).map(|(name, _)| name.to_owned());
     let sensitive_vars = sensitive.collect();

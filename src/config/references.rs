@@ -156,7 +156,11 @@ impl Filling<'_> {
         for (span, what) in self.draft.references.iter().filter(|(_, what)| !met.contains(what)) {
             let help = "it may stand in command lines, `env` and the like, and in `url`, `headers`, `host`, `command` and \
                         `args` of a check";
-            report_at(self.report, *span, (format!("`${{service:{}}}` may not stand here", shorten(what)), help.into()));
+            report_at(
+                self.report,
+                *span,
+                (format!("`${{service:{}}}` may not stand here", shorten(what)), help.into()),
+            );
         }
         // Another one in the place of what was reached is reached elsewhere. A job has done its work.
         if service.kind != Kind::Job {
@@ -200,8 +204,10 @@ impl Filling<'_> {
             }
             Known::Never(why, help) => {
                 let span = self.draft.references.iter().find(|(_, noted)| noted == what).map(|(span, _)| *span);
-                let message =
-                    format!("`{}` cannot reach the endpoint `{}` of `{}`: {why}", self.draft.name, meant.name, provider.name);
+                let message = format!(
+                    "`{}` cannot reach the endpoint `{}` of `{}`: {why}",
+                    self.draft.name, meant.name, provider.name
+                );
                 report_at(self.report, span.unwrap_or(self.draft.span), (message, help.to_owned()));
                 None
             }

@@ -276,8 +276,11 @@ impl<'a> Worker<'a> {
         let context = self.context();
         if *operation == Operation::Create {
             let backend = self.step.backend;
-            let id =
-                self.operator(backend)?.create(&context, &self.filled().await?).await.map_err(|e| self.refused(e, None))?;
+            let id = self
+                .operator(backend)?
+                .create(&context, &self.filled().await?)
+                .await
+                .map_err(|e| self.refused(e, None))?;
             *created = Some(id);
             return Ok(());
         }

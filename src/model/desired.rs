@@ -310,7 +310,7 @@ fn check_fields(service: &Service, fields: &mut Fields<'_>) {
             }
             Probe::Tcp { host, port } => {
                 fields.text(at("tcp"), effect, &Text::plain(format!("{host}:{port}")));
-            },
+            }
             Probe::Command { command, args, expected_exit_code } => {
                 fields.text(at("command"), effect, command);
                 fields.texts(at("args"), effect, args);

@@ -32,8 +32,7 @@ pub struct Reached {
 /// When the service or the endpoint is not known, or nobody can say where it is reached.
 pub async fn endpoints(project: &Project, name: &str, endpoint: Option<&str>) -> Result<Vec<Reached>, OpError> {
     let Opened { instances, observers } = open(project)?;
-    let of_name =
-        |address: &&Address| address.to_string() == name || address.service.as_str() == name;
+    let of_name = |address: &&Address| address.to_string() == name || address.service.as_str() == name;
     let mut chosen: Vec<&Address> = instances.keys().filter(of_name).collect();
     let address = match (chosen.pop(), &chosen[..]) {
         (Some(address), []) => address,
@@ -49,10 +48,7 @@ pub async fn endpoints(project: &Project, name: &str, endpoint: Option<&str>) ->
     let instance = &instances[address];
     let own = &instance.service.endpoints;
     if own.is_empty() {
-        return Err(OpError::request(
-            format!("{address} has no endpoints"),
-            "give it some: `endpoints: {http: 8080}`",
-        ));
+        return Err(OpError::request(format!("{address} has no endpoints"), "give it some: `endpoints: {http: 8080}`"));
     }
     if let Some(endpoint) = endpoint.filter(|endpoint| !own.contains_key(*endpoint)) {
         let names: Vec<&str> = own.keys().map(String::as_str).collect();
@@ -160,9 +156,7 @@ async fn one(
     }
     let reach = match service.known(endpoint, Viewer::Here, project.loaded.engine_here) {
         Known::At(reach) => reach,
-        Known::Later(_) => {
-            backend::reach(observer, address, service, endpoint, Vantage::Here).await.map_err(failed)?
-        }
+        Known::Later(_) => backend::reach(observer, address, service, endpoint, Vantage::Here).await.map_err(failed)?,
         Known::Never(why, help) => {
             return Err(OpError::request(format!("the endpoint {name} of {address} cannot be reached: {why}"), help));
         }

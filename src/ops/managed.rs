@@ -77,8 +77,9 @@ impl Managed {
             let Some(lock) = try_lock(&folder)? else { continue };
             let own = project.loaded.desired.project.as_str();
             let own = &own[..own.len().min(LONGEST_NAME - suffix.len() - 1)];
-            let name = ProjectName::new(&format!("{own}-{suffix}"))
-                .map_err(|error| OpError::request(format!("no name can be made for the run: {error}"), "name the project"))?;
+            let name = ProjectName::new(&format!("{own}-{suffix}")).map_err(|error| {
+                OpError::request(format!("no name can be made for the run: {error}"), "name the project")
+            })?;
             let managed = Self { folder, project: name, _lock: lock };
             managed.write(keep, project.now())?;
             crate::crash_point!("managed.made");
@@ -126,9 +127,7 @@ impl Managed {
         let owner = read_owner(&folder)?;
         let nothing = is_empty(&folder)?;
         match owner {
-            Some(owner) if !nothing && !owner.keep => {
-                Ok(Some(Self { folder, project: owner.project, _lock: lock }))
-            }
+            Some(owner) if !nothing && !owner.keep => Ok(Some(Self { folder, project: owner.project, _lock: lock })),
             _ if nothing && !folder.join(EVIDENCE).exists() => take_away(&folder).map(|()| None),
             _ => Ok(None),
         }

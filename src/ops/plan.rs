@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::observe::{Probing, as_recorded, observe};
 use super::project::instances;
 use super::{OpError, Project, lan, pins, render};
-use crate::model::{Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, ServiceName, Spec};
+use crate::model::{
+    Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, ServiceName, Spec,
+};
 use crate::plan::{Mode, Plan, PlanFile, PlanInput, Request, Verb, plan, plan_verb};
 use crate::state::{Record, State};
 use crate::sys::{self, Durability};

@@ -136,10 +136,8 @@ impl StatusRow {
     /// Whether there is something of it that may have logged.
     #[must_use]
     pub fn has_log(&self) -> bool {
-        let none = matches!(
-            self.state,
-            RowState::Missing | RowState::External | RowState::NotApplied | RowState::Unreachable
-        );
+        let none =
+            matches!(self.state, RowState::Missing | RowState::External | RowState::NotApplied | RowState::Unreachable);
         !none && self.backend.is_some() && !self.service.service.as_str().starts_with(NETWORK_PREFIX)
     }
 

@@ -6,7 +6,12 @@ use crate::model::{Reach, Vantage};
 
 /// Where a port of a container is reached: by the port that it is published under, else, where the engine is this
 /// machine's or the viewer is a container, by the container's own address. `engine` is the engine's host.
-pub(super) fn locate(found: &ContainerInspectResponse, port: u16, from: Vantage, engine: Option<&str>) -> Option<Reach> {
+pub(super) fn locate(
+    found: &ContainerInspectResponse,
+    port: u16,
+    from: Vantage,
+    engine: Option<&str>,
+) -> Option<Reach> {
     let settings = found.network_settings.as_ref()?;
     let own = || {
         let networks = settings.networks.as_ref()?;

@@ -46,7 +46,10 @@ use super::{
     Answer, BackendError, Candidates, Command, ExecRequest, Listing, LogQuery, LogStream, Observer, OpContext,
     Operator, PinAnswers,
 };
-use crate::model::{Address, Conflict, Digest, Endpoint, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName, Reach, Service, Spec, Vantage};
+use crate::model::{
+    Address, Conflict, Digest, Endpoint, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName,
+    Reach, Service, Spec, Vantage,
+};
 use connect::{Engine, Engines};
 use error::failed;
 use object::{Object, ObjectKind};
@@ -229,12 +232,7 @@ impl Observer for DockerBackend {
         inside::probe(&engine, &object.id, command).await.map(Some)
     }
 
-    async fn locate(
-        &self,
-        id: &ObjectId,
-        endpoint: &Endpoint,
-        from: Vantage,
-    ) -> Result<Option<Reach>, BackendError> {
+    async fn locate(&self, id: &ObjectId, endpoint: &Endpoint, from: Vantage) -> Result<Option<Reach>, BackendError> {
         let (object, engine) = self.container(id).await?;
         let site = Site { engine: &engine, settings: &self.settings };
         let Some(found) = site.inspect(&object.id).await? else { return Ok(None) };

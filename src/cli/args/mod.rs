@@ -231,6 +231,8 @@ mod tests {
           adopt        Take over containers that run already, as they are, without a restart
           status       Show what runs, since when, and how healthy it is
           doctor       Check every host that the file names, and say what to do about what is found
+          run          Bring services up, run a command with their addresses, and take them down
+          url          Print where a service is reached
           logs         Print the log of a service
           exec         Run a command in the container of a service
           show         Show a saved plan, or what is recorded
@@ -257,14 +259,16 @@ mod tests {
           -q, --quiet         Say only what failed and how it ended
 
         Definition:
-          -f, --file <PATH>       Read this file or folder; give it again to merge several [default:
-                                  orch.yaml] [env: ORCH_FILE]
-              --profile <NAME>    Activate a profile; give it again or use commas for several [env:
-                                  ORCH_PROFILES]
-              --var <NAME=VALUE>  Set a variable of the file; it wins over --var-file
-              --var-file <PATH>   Read variables from a YAML or TOML file; later files win
-              --state-dir <DIR>   Keep state, journal and lock in this folder instead of the one that the
-                                  file names
+          -f, --file <PATH>        Read this file or folder; give it again to merge several [default:
+                                   orch.yaml] [env: ORCH_FILE]
+              --profile <NAME>     Activate a profile; give it again or use commas for several [env:
+                                   ORCH_PROFILES]
+              --deployment <NAME>  Run services that have several backends on those of this deployment [env:
+                                   ORCH_DEPLOYMENT]
+              --var <NAME=VALUE>   Set a variable of the file; it wins over --var-file
+              --var-file <PATH>    Read variables from a YAML or TOML file; later files win
+              --state-dir <DIR>    Keep state, journal and lock in this folder instead of the one that the
+                                   file names
 
         Examples:
           orch init                          Write a commented orch.yaml to start from
@@ -273,10 +277,12 @@ mod tests {
           orch apply change.plan             Do what was reviewed, and nothing else
           orch status                        Show what runs
           orch logs api --follow             Follow the log of a service
+          orch run -- pytest                 Run a command with services that live as long as it
 
         Environment:
           ORCH_FILE          The file or folder to read where no --file is given
           ORCH_PROFILES      The active profiles, with commas, where no --profile is given
+          ORCH_DEPLOYMENT    The deployment, where no --deployment is given
           ORCH_VAR_<NAME>    The value of variable NAME where no --var or --var-file gives one
           NO_COLOR           Turns colours off; CLICOLOR_FORCE turns them on in a pipe
 

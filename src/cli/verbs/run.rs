@@ -14,13 +14,16 @@ use tokio::sync::mpsc;
 use crate::cli::Exit;
 use crate::cli::args::RunArgs;
 use crate::cli::errors;
-use crate::cli::run::{Approval, on_wait, run_with, tell};
+use crate::cli::run::{Approval, execute, on_wait, print, tell};
 use crate::cli::session::{Session, block_on};
 use crate::cli::signals;
 use crate::execute::Signal;
 use crate::model::ServiceName;
-use crate::ops::{Managed, OpError, PlanOptions, Project, check_variables, command_env, keep_evidence, prepare, status};
+use crate::ops::{
+    Managed, OpError, PlanOptions, Project, check_variables, command_env, keep_evidence, prepare, status,
+};
 use crate::plan::{Mode, Request};
+use crate::report::{Verbosity, plan_human};
 use crate::sys::{CommandGroup, Foreground, TerminalSignal, shell_code};
 
 /// What a shell gives for a command that is not there.
@@ -100,9 +103,15 @@ async fn change(
         prepared = prepare(project, &options, &lock, on_wait(session)) => prepared?,
         _ = signals.recv() => return Ok(Exit::Interrupted),
     };
+    if prepared.plan().is_empty() {
+        return Ok(Exit::Done);
+    }
+    if session.verbosity > Verbosity::Normal {
+        print(session, &plan_human(prepared.plan(), session.output.look))?;
+    }
     // The phases of a run share one listener, so that no signal falls between two of them.
     let (sender, receiver) = mpsc::unbounded_channel();
-    let phase = run_with(session, prepared, Approval::Given, false, || Ok(receiver));
+    let phase = execute(session, prepared, Approval::Given, false, receiver);
     tokio::pin!(phase);
     loop {
         tokio::select! {
@@ -112,12 +121,14 @@ async fn change(
     }
 }
 
-/// How the command ended.
+/// How a run came to its end.
 enum Ended {
-    /// It ran.
+    /// The command ran, and gave this exit code.
     Exited(u8),
-    /// It could not be started.
-    NotStarted(u8, io::Error),
+    /// The command could not be started.
+    NotStarted(u8),
+    /// The services did not come up, or a signal came before the command.
+    Apply(Exit),
 }
 
 /// One run.
@@ -135,12 +146,19 @@ impl Run<'_> {
         crate::crash_point!("managed.applied");
         let ended = match applied {
             Ok(Exit::Done) => self.command(session, signals).await,
-            other => other,
+            Ok(exit) => Ok(Ended::Apply(exit)),
+            Err(error) => Err(error),
         };
         crate::crash_point!("managed.ended");
-        if !matches!(ended, Ok(Exit::Done)) {
+        // Of a command that never ran there is nothing to find out from the services.
+        if !matches!(ended, Ok(Ended::Exited(0) | Ended::NotStarted(_))) {
             self.keep_evidence(session).await?;
         }
+        let ended = ended.map(|ended| match ended {
+            Ended::Exited(0) => Exit::Done,
+            Ended::Exited(code) | Ended::NotStarted(code) => Exit::OfCommand(code),
+            Ended::Apply(exit) => exit,
+        });
         let down = self.down(session, left, signals).await;
         match (ended, down) {
             (Err(error), Err(other)) => {
@@ -173,11 +191,11 @@ impl Run<'_> {
         Ok(well)
     }
 
-    /// Runs the command; its exit code.
-    async fn command(&self, session: &mut Session, signals: &mut Signals) -> Result<Exit, OpError> {
+    /// Runs the command.
+    async fn command(&self, session: &mut Session, signals: &mut Signals) -> Result<Ended, OpError> {
         let mut env = tokio::select! {
             env = command_env(self.project) => env?,
-            _ = signals.recv() => return Ok(Exit::Interrupted),
+            _ = signals.recv() => return Ok(Ended::Apply(Exit::Interrupted)),
         };
         let name = self.project.loaded.desired.project.to_string();
         env.variables.insert("ORCH_RUN_PROJECT".to_owned(), name);
@@ -191,21 +209,17 @@ impl Run<'_> {
                 let status = passing_on(waiting, &group, signals).await;
                 Ended::Exited(shell_code(status.map_err(OpError::io("wait for", &shown))?))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ended::NotStarted(NOT_FOUND, error),
-            Err(error) => Ended::NotStarted(NOT_EXECUTABLE, error),
+            Err(error) => {
+                tell(session, &format!("Error: cannot run {shown}: {error}"))?;
+                let missing = error.kind() == io::ErrorKind::NotFound;
+                Ended::NotStarted(if missing { NOT_FOUND } else { NOT_EXECUTABLE })
+            }
         };
         drop(env.forwards);
-        Ok(match ended {
-            Ended::Exited(0) => Exit::Done,
-            Ended::Exited(code) => {
-                tell(session, &format!("{shown} exited {code}."))?;
-                Exit::OfCommand(code)
-            }
-            Ended::NotStarted(code, error) => {
-                tell(session, &format!("Error: cannot run {shown}: {error}"))?;
-                Exit::OfCommand(code)
-            }
-        })
+        if let Ended::Exited(code @ 1..) = ended {
+            tell(session, &format!("{shown} exited {code}."))?;
+        }
+        Ok(ended)
     }
 
     async fn keep_evidence(&self, session: &mut Session) -> Result<(), OpError> {

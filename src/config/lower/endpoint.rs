@@ -19,20 +19,23 @@ type Raw = Field<Entries<Short<u16, RawEndpoint>>>;
 
 impl Lowering<'_> {
     /// The endpoints of a service; those of which the name or the port is wrong are left out.
-    pub(super) fn endpoints(
-        &self,
-        raw: Option<&Raw>,
-        backend: Option<BackendKind>,
-        kind: Option<Kind>,
-    ) -> Vec<Named> {
+    pub(super) fn endpoints(&self, raw: Option<&Raw>, backend: Option<BackendKind>, kind: Option<Kind>) -> Vec<Named> {
         if let (Some(field), Some(Kind::Job)) = (raw, kind) {
-            self.error(field.span, "a job has no endpoints", "it ends; take `endpoints` away, or use `kind: permanent`");
+            self.error(
+                field.span,
+                "a job has no endpoints",
+                "it ends; take `endpoints` away, or use `kind: permanent`",
+            );
         }
         let mut found = Vec::new();
         for (span, name, field) in given(raw).into_iter().flat_map(Entries::iter) {
             let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             let known = crate::model::Part::named(name).is_some();
-            if known || name.len() > 63 || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(fits) {
+            if known
+                || name.len() > 63
+                || !name.starts_with(|c: char| c.is_ascii_alphabetic())
+                || !name.chars().all(fits)
+            {
                 let message = format!("`{}` cannot be the name of an endpoint", shorten(name));
                 let help = "a name starts with a letter, has letters, digits, `-` and `_`, and is none of `url`, `host`, \
                             `port` and `authority`";
@@ -58,7 +61,11 @@ impl Lowering<'_> {
         let mut endpoint = Endpoint::new(*port);
         if let Some((span, path)) = raw.path.as_ref().and_then(Field::located) {
             if path.contains(|c: char| c.is_whitespace() || c.is_control()) {
-                self.error(span, format!("`{}` is no path of a URL", shorten(path)), "write it as `/v1`, spaces as `%20`");
+                self.error(
+                    span,
+                    format!("`{}` is no path of a URL", shorten(path)),
+                    "write it as `/v1`, spaces as `%20`",
+                );
             }
             let slash = if path.is_empty() || path.starts_with('/') { "" } else { "/" };
             endpoint.path = format!("{slash}{path}");

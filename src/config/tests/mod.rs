@@ -3,6 +3,7 @@
 mod bad;
 mod docker;
 mod docker_bad;
+mod endpoints;
 mod good;
 mod hosts;
 mod hosts_bad;

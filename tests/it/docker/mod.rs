@@ -3,6 +3,7 @@
 mod adopt;
 mod changes;
 mod connect;
+mod endpoints;
 mod faults;
 mod images;
 mod inside;

@@ -120,14 +120,19 @@ impl Project {
     }
 
     /// Starts orch on a terminal of its own, and types an answer.
-    #[expect(clippy::disallowed_methods, reason = "`script` makes the terminal")]
     pub(crate) fn on_terminal(&self, line: &str, answer: &str) -> Running {
+        self.on_terminal_from(line, File::open(self.write("../runs/answer", answer)).unwrap())
+    }
+
+    /// The same with what is typed read from a file, a pipe say.
+    #[expect(clippy::disallowed_methods, reason = "`script` makes the terminal")]
+    pub(crate) fn on_terminal_from(&self, line: &str, typed: File) -> Running {
         let orch = self.command(&[]);
         let env = orch.get_envs().filter_map(|(name, value)| Some((name, value?)));
         let mut script = Command::new("script");
         script.args(["-qec", &format!("stty cols 120 rows 30; exec {ORCH} {line}"), "/dev/null"]);
         script.current_dir(&self.root).env_clear().envs(env).env("TERM", "xterm");
-        script.stdin(File::open(self.write("../runs/answer", answer)).unwrap());
+        script.stdin(typed);
         self.spawn(script, &[line, "(on a terminal)"])
     }
 

@@ -17,7 +17,8 @@ use crate::config::raw::{GpuCount, RawDocker, RawJoin, RawUlimit};
 use crate::config::secret::{has_password, mark_url};
 use crate::config::source::Span;
 use crate::model::{
-    DockerSpec, Gpus, HOST_REFERENCE, HostPort, Kind, NetworkUse, PortMapping, RestartRule, SERVICE_REFERENCE, Text, Ulimit,
+    DockerSpec, Gpus, HOST_REFERENCE, HostPort, Kind, NetworkUse, PortMapping, RestartRule, SERVICE_REFERENCE, Text,
+    Ulimit,
 };
 
 /// The least memory that an engine gives a container.

@@ -4,7 +4,7 @@
 //! A worker that is killed, or cancelled, anywhere in between leaves an intent without an end: the
 //! next plan looks at what carries its op-id and goes on from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::work::Work;
 use crate::backend::{self, BackendError, OpContext, Operator, ProgressSink};
 use crate::event::{StepOutcome, What};
 use crate::health;
-use crate::model::{BackendKind, Instance, Kind, ObjectId, OnFailure, OpId};
+use crate::model::{BackendKind, Instance, Kind, ObjectId, OnFailure, OpId, Reference};
 use crate::plan::{Action, GateBy, Mode, ObjectRef, Operation, Step};
 use crate::state::{End, Pending, Record, RecordChange, RecordStatus};
 
@@ -221,18 +221,33 @@ impl<'a> Worker<'a> {
         found.ok_or_else(|| Failure::new("the file no longer has the revision that was planned", None))
     }
 
-    /// The instance with what it says of where others are reached filled in, which is known now that they run. Its
-    /// revision stays that of what the file says.
+    /// The instance with what its program reads of where others are reached filled in, which is known now that they
+    /// run. Its revision stays that of what the file says.
     async fn filled(&self) -> Result<Instance, Failure> {
+        let instance = self.instance()?;
+        let references = instance.service.references_of_program();
+        if references.is_empty() {
+            return Ok(instance.clone());
+        }
+        self.filled_with(&references).await.map_err(|error| self.refused(error, None))
+    }
+
+    /// The same with what its checks read. Where that cannot be found out, because it has ended already say, the gate
+    /// says what became of it.
+    async fn filled_for_gate(&self) -> Result<Instance, Failure> {
         let instance = self.instance()?;
         let references = instance.service.references();
         if references.is_empty() {
             return Ok(instance.clone());
         }
+        Ok(self.filled_with(&references).await.unwrap_or_else(|_| instance.clone()))
+    }
+
+    async fn filled_with(&self, references: &BTreeSet<Reference>) -> Result<Instance, BackendError> {
         let observer =
             |kind| self.work.operators.get(kind).map(|operator| operator.as_ref() as &dyn crate::backend::Observer);
-        let values = backend::resolve(&references, &self.work.instances, observer).await;
-        let values = values.map_err(|error| self.refused(error, None))?;
+        let values = backend::resolve(references, &self.work.instances, observer).await?;
+        let instance = self.instance().map_err(|failure| BackendError::new(failure.message))?;
         Ok(Instance { service: Arc::new(instance.service.filled(&values)), ..instance.clone() })
     }
 
@@ -313,7 +328,7 @@ impl<'a> Worker<'a> {
     }
 
     async fn gate(&self, object: Option<(BackendKind, ObjectId)>, by: GateBy, back: bool) -> Result<(), Failure> {
-        let wanted = &self.filled().await?;
+        let wanted = &self.filled_for_gate().await?;
         let judged = match (by, back, self.before) {
             (GateBy::Checks, false, _) | (_, _, None) => wanted.clone(),
             (_, _, Some(before)) => before_instance(wanted, before, by),

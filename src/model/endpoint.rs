@@ -352,14 +352,24 @@ pub(super) fn shown(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 impl Service {
-    /// What of other services this one has in its texts and is known only once those run.
+    /// What its texts say of where services are reached that is known only once those run.
     #[must_use]
     pub fn references(&self) -> BTreeSet<Reference> {
+        self.references_of(|_| true)
+    }
+
+    /// The same of what its program reads. What only its probes read may be about itself, and is known once it runs.
+    #[must_use]
+    pub fn references_of_program(&self) -> BTreeSet<Reference> {
+        self.references_of(|seat| seat == Seat::Program)
+    }
+
+    fn references_of(&self, counts: impl Fn(Seat) -> bool) -> BTreeSet<Reference> {
         let mut found = BTreeSet::new();
         // The texts are only read; a change of the copy is nobody's.
-        self.clone().each_text(&mut |text, _| {
+        self.clone().each_text(&mut |text, seat| {
             drop(replace_references(text.reveal(), |inner| {
-                found.extend(Reference::parse(inner));
+                found.extend(Reference::parse(inner).filter(|_| counts(seat)));
                 None
             }));
         });

@@ -1,5 +1,6 @@
 //! Asks every backend what there is.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,16 +68,17 @@ pub(super) async fn observe(
     let asked = probed.iter().map(|(instance, target)| async move {
         let references = instance.service.references();
         if references.is_empty() {
-            return Some(((*instance).clone(), *target));
+            return Some((Cow::Borrowed(*instance), *target));
         }
         let observer = |kind| observers.get(kind).map(AsRef::as_ref);
         // What cannot be asked for the want of another service is not judged: the other one is.
         let values = backend::resolve(&references, desired, observer).await.ok()?;
-        Some((Instance { service: Arc::new(instance.service.filled(&values)), ..(*instance).clone() }, *target))
+        let service = Arc::new(instance.service.filled(&values));
+        Some((Cow::Owned(Instance { service, ..(*instance).clone() }), *target))
     });
     let filled: Vec<_> = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
     let probed: Vec<(&Instance, health::Target<'_>)> =
-        filled.iter().map(|(instance, target)| (instance, *target)).collect();
+        filled.iter().map(|(instance, target)| (instance.as_ref(), *target)).collect();
     let answers = match probing == Probing::Settled {
         true => health::check_settled(&probed, env).await,
         false => health::check_many(&probed, env).await,

@@ -113,10 +113,19 @@ async fn change(
     let (sender, receiver) = mpsc::unbounded_channel();
     let phase = execute(session, prepared, Approval::Given, false, receiver);
     tokio::pin!(phase);
+    let mut heard = false;
     loop {
         tokio::select! {
-            ended = &mut phase => return ended,
-            Some(signal) = signals.recv() => drop(sender.send(signal)),
+            ended = &mut phase => {
+                // What a signal found under way may have been all there was to do.
+                let heard = heard && options.request.mode == Mode::Apply;
+                return ended.map(|exit| if heard && exit == Exit::Done { Exit::Interrupted } else { exit });
+            }
+            Some(signal) = signals.recv() => {
+                heard = true;
+                // The executor hears nothing more once it has ended.
+                let _ = sender.send(signal);
+            }
         }
     }
 }

@@ -153,7 +153,7 @@ fn a_circle_of_references_is_a_circle_of_dependencies() {
     let text = with(&[&of("a", "bb"), &of("bb", "a")]);
     let found = bad(&text);
     assert!(found.contains("the dependencies go round in a circle: a -> bb -> a"), "{found}");
-    assert!(found.starts_with("orch.yaml:3:54:"), "{found}");
+    assert!(found.starts_with("orch.yaml:3:59:"), "{found}");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn the_deployment_chooses_the_backend() {
 #[test]
 fn a_deployment_that_does_not_fit_is_said_at_its_place() {
     let text = |settings: &str, more: &str| format!("settings: {{{settings}}}\n{}", with(&[TWO, more]));
-    says(&text("", ""), "orch.yaml:4:5: error: no deployment is chosen");
+    says(&text("", ""), "orch.yaml:5:7: error: no deployment is chosen");
     says(&text("deployment: lokal", ""), "orch.yaml:1:24: error: no service has the deployment `lokal`");
     says(
         &text("deployment: local", "  b:\n    backends: {docker: {type: docker, image: x}}\n"),

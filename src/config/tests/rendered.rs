@@ -80,8 +80,8 @@ fn a_token_inside_a_text_is_underlined() {
        :                      ^^^^^^^
        `----
       help: write `${var:NAME}` for a variable, `${env:NAME}` for the environment, `${file:PATH}` for
-            the content of a file, `${host:name}` for the host of a service, or `$${` for the text
-            `${` itself
+            the content of a file, `${host:name}` for the host of a service, `${service:NAME.url}` for
+            where another one is reached, or `$${` for the text `${` itself
     "#);
 }
 

@@ -36,7 +36,7 @@ fn another_port_is_a_change_of_who_uses_it() {
     let project = Project::new(&text(first));
     project.apply();
     project.yaml(&text(second));
-    project.plans(&[], &["web replace"]);
+    project.plans(&[], &["api update", "web replace"]);
 }
 
 #[test]

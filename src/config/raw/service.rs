@@ -10,7 +10,11 @@ use crate::model::{Condition, Kind};
 /// A service: what runs it, what it needs, how it is known to be well.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["backend"]}, {"required": ["backends"]}]))]
+#[schemars(extend(
+    "if" = {"required": ["backends"]},
+    "then" = {"not": {"required": ["backend"]}},
+    "else" = {"required": ["backend"]}
+))]
 pub(crate) struct RawService {
     /// What it is for.
     #[serde(default)]

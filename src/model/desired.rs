@@ -244,6 +244,12 @@ pub fn effect_of(backend: BackendKind, path: &str) -> Effect {
         (BackendKind::Package, "host" | "install_path") => Effect::Replace,
         (BackendKind::Package, "package" | "ports") => Effect::Record,
         (BackendKind::Package, "keep") => Effect::Update,
+        (BackendKind::Helm, "release" | "namespace" | "cluster") => Effect::Replace,
+        (
+            BackendKind::Helm,
+            "chart" | "version" | "create_namespace" | "kube_context" | "kubeconfig" | "timeout" | "history_max",
+        ) => Effect::Record,
+        (BackendKind::Helm, "values_files") if path.ends_with(".path") => Effect::Record,
         (BackendKind::Wireguard, "interface") => Effect::Replace,
         (BackendKind::Wireguard, "config") => Effect::Record,
         (_, "backend" | "kind") => Effect::Replace,

@@ -23,10 +23,10 @@ pub use machine::{HOST_REFERENCE, HostKeys, LanHost, Machine, Place};
 pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, Repair};
 pub use service::{Condition, Dependency, Kind, Lifecycle, Service, Trigger};
 pub use spec::{
-    Claim, DockerSpec, EngineCheck, Exec, ExternalSpec, Gpus, HostFile, HostPort, LogPolicy, Mount, MountSource,
+    Chart, Claim, DockerSpec, EngineCheck, Exec, ExternalSpec, Gpus, HelmSpec, HostFile, HostPort, LogPolicy, Mount, MountSource,
     NetworkSpec, NetworkUse, PackageSource, PackageSpec, PortMapping, ProcessSpec, Protocol, PullPolicy, RemoteSpec,
-    RestartMode, RestartPolicy, RestartRule, Spec, StopSignal, Ulimit, UnitDefinition, UnitScope, UnitSource, UnitSpec,
-    UnitTimer, Upload, WireguardSpec, shown_cpus,
+    Rendered, RestartMode, RestartPolicy, RestartRule, Spec, StopSignal, Ulimit, UnitDefinition, UnitScope, UnitSource, UnitSpec,
+    UnitTimer, Upload, Values, ValuesFile, WireguardSpec, shown_cpus,
 };
 pub use strategy::{Amount, Pause, RollFailure, Strategy};
 pub use text::Text;

@@ -97,8 +97,7 @@ impl Lowering<'_> {
             if text.matches('/').count() != 1 || text.ends_with('/') {
                 let message = format!("`{}` is no chart that is there", shorten(text));
                 let help = "write `REPOSITORY/NAME` for a chart of a repository, or `./PATH` for one of this machine";
-                self.error(span, message, help);
-                return None;
+                self.warn(span, "config::missing_file", message, help);
             }
             return Some(Chart::Named(text.to_owned()));
         }

@@ -244,6 +244,10 @@ pub fn effect_of(backend: BackendKind, path: &str) -> Effect {
         (BackendKind::Package, "host" | "install_path") => Effect::Replace,
         (BackendKind::Package, "package" | "ports") => Effect::Record,
         (BackendKind::Package, "keep") => Effect::Update,
+        (BackendKind::Kubernetes, "cluster" | "namespace") => Effect::Replace,
+        (BackendKind::Kubernetes, "kubeconfig" | "kube_context" | "prune" | "server_side" | "force_conflicts") => {
+            Effect::Record
+        }
         (BackendKind::Wireguard, "interface") => Effect::Replace,
         (BackendKind::Wireguard, "config") => Effect::Record,
         (_, "backend" | "kind") => Effect::Replace,

@@ -76,6 +76,8 @@ pub enum BackendKind {
     Systemd,
     /// A package on a host.
     Package,
+    /// Manifests that are applied to a Kubernetes cluster.
+    Kubernetes,
     /// A WireGuard interface of this machine.
     Wireguard,
     /// Something that orch does not run but waits for.
@@ -90,6 +92,7 @@ impl fmt::Display for BackendKind {
             Self::Ssh => "ssh",
             Self::Systemd => "systemd",
             Self::Package => "package",
+            Self::Kubernetes => "kubernetes",
             Self::Wireguard => "wireguard",
             Self::External => "external",
         })
@@ -102,7 +105,13 @@ impl BackendKind {
     #[must_use]
     pub fn restamps(self) -> bool {
         match self {
-            Self::Process | Self::Ssh | Self::Systemd | Self::Package | Self::Wireguard | Self::External => true,
+            Self::Process
+            | Self::Ssh
+            | Self::Systemd
+            | Self::Package
+            | Self::Kubernetes
+            | Self::Wireguard
+            | Self::External => true,
             Self::Docker => false,
         }
     }
@@ -112,7 +121,7 @@ impl BackendKind {
     #[must_use]
     pub fn is_slot(self) -> bool {
         match self {
-            Self::Ssh | Self::Systemd | Self::Package | Self::Wireguard => true,
+            Self::Ssh | Self::Systemd | Self::Package | Self::Kubernetes | Self::Wireguard => true,
             Self::Process | Self::Docker | Self::External => false,
         }
     }

@@ -214,7 +214,7 @@ impl Lowering<'_> {
             Some(BackendKind::Ssh | BackendKind::Systemd | BackendKind::Package) => {
                 Some("use `hosts` in the backend for a copy on each of several machines")
             }
-            Some(BackendKind::Process | BackendKind::Wireguard | BackendKind::External) => {
+            Some(BackendKind::Process | BackendKind::Kubernetes | BackendKind::Wireguard | BackendKind::External) => {
                 Some("take the key away, or use `backend: {type: docker, ...}`")
             }
         };

@@ -7,6 +7,8 @@ pub mod docker;
 #[cfg(test)]
 pub mod fake;
 pub mod host;
+pub mod kube;
+pub mod kubernetes;
 pub mod package;
 pub mod process;
 pub mod ssh;

@@ -250,6 +250,10 @@ pub fn effect_of(backend: BackendKind, path: &str) -> Effect {
             "chart" | "version" | "create_namespace" | "kube_context" | "kubeconfig" | "timeout" | "history_max",
         ) => Effect::Record,
         (BackendKind::Helm, "values_files") if path.ends_with(".path") => Effect::Record,
+        (BackendKind::Kubernetes, "cluster" | "namespace") => Effect::Replace,
+        (BackendKind::Kubernetes, "kubeconfig" | "kube_context" | "prune" | "server_side" | "force_conflicts") => {
+            Effect::Record
+        }
         (BackendKind::Wireguard, "interface") => Effect::Replace,
         (BackendKind::Wireguard, "config") => Effect::Record,
         (_, "backend" | "kind") => Effect::Replace,

@@ -78,6 +78,8 @@ pub enum BackendKind {
     Package,
     /// A release of a Helm chart.
     Helm,
+    /// Manifests that are applied to a Kubernetes cluster.
+    Kubernetes,
     /// A WireGuard interface of this machine.
     Wireguard,
     /// Something that orch does not run but waits for.
@@ -93,6 +95,7 @@ impl fmt::Display for BackendKind {
             Self::Systemd => "systemd",
             Self::Package => "package",
             Self::Helm => "helm",
+            Self::Kubernetes => "kubernetes",
             Self::Wireguard => "wireguard",
             Self::External => "external",
         })
@@ -110,6 +113,7 @@ impl BackendKind {
             | Self::Systemd
             | Self::Package
             | Self::Helm
+            | Self::Kubernetes
             | Self::Wireguard
             | Self::External => true,
             Self::Docker => false,
@@ -121,7 +125,7 @@ impl BackendKind {
     #[must_use]
     pub fn is_slot(self) -> bool {
         match self {
-            Self::Ssh | Self::Systemd | Self::Package | Self::Helm | Self::Wireguard => true,
+            Self::Ssh | Self::Systemd | Self::Package | Self::Helm | Self::Kubernetes | Self::Wireguard => true,
             Self::Process | Self::Docker | Self::External => false,
         }
     }

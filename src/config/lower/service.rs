@@ -80,9 +80,9 @@ impl Lowering<'_> {
             Some(RawBackend::Ssh(ssh)) => self.ssh_target(ssh, raw.backend.span),
             Some(RawBackend::Systemd(unit)) => self.target(unit.host.as_ref(), unit.hosts.as_ref()),
             Some(RawBackend::Package(package)) => self.target(package.host.as_ref(), package.hosts.as_ref()),
-            Some(
-                RawBackend::Process(_) | RawBackend::Docker(_) | RawBackend::Helm(_) | RawBackend::External(_),
-            ) => Target::Here,
+            Some(RawBackend::Process(_) | RawBackend::Docker(_) | RawBackend::Helm(_) | RawBackend::External(_)) => {
+                Target::Here
+            }
             // What runs it is not known, so nothing is said of what its texts may say.
             None => Target::Wrong,
         };
@@ -234,7 +234,7 @@ impl Lowering<'_> {
                 Some("use `hosts` in the backend for a copy on each of several machines")
             }
             Some(BackendKind::Helm) => Some("take the key away, and say it in `values` as the chart has it"),
-            Some(BackendKind::Process | BackendKind::Wireguard | BackendKind::External) => {
+            Some(BackendKind::Process | BackendKind::Kubernetes | BackendKind::Wireguard | BackendKind::External) => {
                 Some("take the key away, or use `backend: {type: docker, ...}`")
             }
         };

@@ -108,7 +108,9 @@ pub(super) fn check_slots(drafts: &[Draft], report: &Report) {
             }
         }
     }
-    for ((machine, kind, path), (draft, slot)) in owners.iter().filter(|((_, kind, _), _)| matches!(kind, SlotKind::File | SlotKind::Folder)) {
+    for ((machine, kind, path), (draft, slot)) in
+        owners.iter().filter(|((_, kind, _), _)| matches!(kind, SlotKind::File | SlotKind::Folder))
+    {
         let above = std::path::Path::new(path).ancestors().skip(1).filter_map(std::path::Path::to_str);
         let owner = above.into_iter().find_map(|above| owners.get(&(*machine, SlotKind::Folder, above)));
         // What a service puts into its own folder is its own business.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::claim::Claim;
-use crate::model::field::{Effect, Fields};
 use crate::model::Text;
+use crate::model::field::{Effect, Fields};
 
 /// A release of a chart in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

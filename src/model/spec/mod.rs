@@ -5,6 +5,8 @@ mod container;
 mod docker;
 mod external;
 mod helm;
+mod kube;
+mod kubernetes;
 mod network;
 mod package;
 mod process;
@@ -17,6 +19,8 @@ pub use container::{Gpus, HostPort, Mount, MountSource, PortMapping, Protocol, P
 pub use docker::{DockerSpec, EngineCheck, NetworkUse, shown_cpus};
 pub use external::ExternalSpec;
 pub use helm::{Chart, HelmSpec, Rendered, Values, ValuesFile};
+pub use kube::{KubeId, KubeObject};
+pub use kubernetes::{KubeCluster, KubernetesSpec, Manifest};
 pub use network::NetworkSpec;
 pub use package::{PackageSource, PackageSpec};
 pub use process::{LogPolicy, ProcessSpec, RestartMode, RestartPolicy, StopSignal};
@@ -47,6 +51,8 @@ pub enum Spec {
     Package(Box<PackageSpec>),
     /// A release of a Helm chart.
     Helm(Box<HelmSpec>),
+    /// Manifests that are applied to a Kubernetes cluster.
+    Kubernetes(Box<KubernetesSpec>),
     /// A WireGuard interface of this machine; no service of the file, but brought up for those that use it.
     Wireguard(Box<WireguardSpec>),
     /// Something that orch does not run but waits for.
@@ -64,6 +70,7 @@ impl Spec {
             Self::Systemd(_) => BackendKind::Systemd,
             Self::Package(_) => BackendKind::Package,
             Self::Helm(_) => BackendKind::Helm,
+            Self::Kubernetes(_) => BackendKind::Kubernetes,
             Self::Wireguard(_) => BackendKind::Wireguard,
             Self::External(_) => BackendKind::External,
         }
@@ -81,6 +88,7 @@ impl Spec {
             | Self::Systemd(_)
             | Self::Package(_)
             | Self::Helm(_)
+            | Self::Kubernetes(_)
             | Self::Network(_)
             | Self::Wireguard(_)
             | Self::External(_) => Vec::new(),
@@ -99,7 +107,7 @@ impl Spec {
             Self::Systemd(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.unit)),
             Self::Package(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.install_path)),
             Self::Helm(spec) => spec.claims(),
-            Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Vec::new(),
+            Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Vec::new(),
         }
     }
 
@@ -112,7 +120,9 @@ impl Spec {
             Self::Ssh(spec) => spec.stop_timeout,
             Self::Systemd(spec) => spec.stop_timeout,
             Self::Package(spec) => spec.stop_timeout,
-            Self::Helm(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Duration::ZERO,
+            Self::Helm(_) | Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -135,6 +145,7 @@ impl Spec {
             Self::Process(_)
             | Self::Docker(_)
             | Self::Helm(_)
+            | Self::Kubernetes(_)
             | Self::Network(_)
             | Self::Wireguard(_)
             | Self::External(_) => None,
@@ -162,6 +173,7 @@ impl Spec {
             Self::Process(_)
             | Self::Docker(_)
             | Self::Helm(_)
+            | Self::Kubernetes(_)
             | Self::Network(_)
             | Self::Wireguard(_)
             | Self::External(_) => {
@@ -181,6 +193,7 @@ impl Spec {
             Self::Systemd(spec) => spec.fields(fields),
             Self::Package(spec) => spec.fields(fields),
             Self::Helm(spec) => spec.fields(fields),
+            Self::Kubernetes(spec) => spec.fields(fields),
             Self::Wireguard(spec) => spec.fields(fields),
             Self::External(ExternalSpec {}) => {}
         }

@@ -201,6 +201,7 @@ fn needs_preparation(spec: &Spec) -> bool {
         | Spec::Network(_)
         | Spec::Systemd(_)
         | Spec::Helm(_)
+        | Spec::Kubernetes(_)
         | Spec::Wireguard(_)
         | Spec::External(_) => false,
     }

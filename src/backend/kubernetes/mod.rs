@@ -1,0 +1,1 @@
+//! Manifests that are applied to a Kubernetes cluster.

@@ -6,6 +6,7 @@
 pub mod docker;
 #[cfg(test)]
 pub mod fake;
+pub mod helm;
 pub mod host;
 pub mod kube;
 pub mod kubernetes;

@@ -249,6 +249,7 @@ pub fn effect_of(backend: BackendKind, path: &str) -> Effect {
             BackendKind::Helm,
             "chart" | "version" | "create_namespace" | "kube_context" | "kubeconfig" | "timeout" | "history_max",
         ) => Effect::Record,
+        (BackendKind::Helm, "adopted_revision") => Effect::Update,
         (BackendKind::Helm, "values_files") if path.ends_with(".path") => Effect::Record,
         (BackendKind::Kubernetes, "cluster" | "namespace") => Effect::Replace,
         (BackendKind::Kubernetes, "kubeconfig" | "kube_context" | "prune" | "server_side" | "force_conflicts") => {

@@ -11,7 +11,7 @@ use crate::config::interpolate::absolute;
 use crate::config::raw::RawHelm;
 use crate::config::secret::{is_secret_name, mark_url};
 use crate::config::source::Span;
-use crate::model::{Chart, HelmSpec, Text, Values, ValuesFile};
+use crate::model::{Chart, HelmSpec, KubeCluster, Text, Values, ValuesFile};
 
 /// The longest name of a release: Helm leaves room for what charts add to it.
 const RELEASE: usize = 53;
@@ -65,8 +65,10 @@ impl Lowering<'_> {
             values_files: values_files.collect(),
             values,
             set: self.set(raw),
-            kube_context: context,
-            kubeconfig: self.home_path(raw.kubeconfig.as_ref()),
+            cluster: KubeCluster {
+                kubeconfig: self.home_path(raw.kubeconfig.as_ref()).map(|path| path.display().to_string()),
+                context,
+            },
             timeout: given(raw.timeout.as_ref()).map(|period| period.0),
             history_max: self.in_range(raw.history_max.as_ref(), 2..=1000, 10),
             ..HelmSpec::new(chart?, release, namespace)

@@ -5,8 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::claim::Claim;
+use super::kube::KubeObject;
+use super::kubernetes::KubeCluster;
 use crate::model::Text;
 use crate::model::field::{Effect, Fields};
+
+/// The path of the field that holds which revision of a release was taken over.
+pub const ADOPTED_REVISION: &str = "adopted_revision";
 
 /// A release of a chart in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +32,16 @@ pub struct HelmSpec {
     pub values: Values,
     /// Values on top of these, by Helm's paths (`image.tag`, `hosts[0].name`), sorted.
     pub set: BTreeMap<String, Values>,
-    /// The context of the kubeconfig; `None` for the current one.
-    pub kube_context: Option<String>,
-    /// The kubeconfig, absolute; `None` for the usual one.
-    pub kubeconfig: Option<PathBuf>,
+    /// Which cluster.
+    pub cluster: KubeCluster,
     /// How long Helm may take for one operation of its own, such as a hook; `None` for as long as the step may.
     pub timeout: Option<Duration>,
     /// How many revisions are kept.
     pub history_max: u32,
     /// What it comes to, where that was asked.
     pub rendered: Option<Rendered>,
+    /// The number of the release's revision that was taken over, as long as nothing of orch's is in its place.
+    pub adopted: Option<u32>,
 }
 
 /// What is released.
@@ -73,12 +78,12 @@ pub enum Values {
 /// What a chart comes to with its values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rendered {
-    /// The cluster, by the address of its API server.
-    pub cluster: String,
     /// The version of the chart; empty where nothing says it.
     pub version: String,
-    /// The objects and the hooks, by a name such as `Deployment/web`, as YAML; a Secret is sensitive.
-    pub objects: BTreeMap<String, Text>,
+    /// The objects of the release.
+    pub objects: Vec<KubeObject>,
+    /// What Helm runs before and after it changes the release.
+    pub hooks: Vec<KubeObject>,
 }
 
 impl Default for Values {
@@ -197,11 +202,11 @@ impl HelmSpec {
             values_files: Vec::new(),
             values: Values::default(),
             set: BTreeMap::new(),
-            kube_context: None,
-            kubeconfig: None,
+            cluster: KubeCluster::default(),
             timeout: None,
             history_max: 10,
             rendered: None,
+            adopted: None,
         }
     }
 
@@ -216,7 +221,9 @@ impl HelmSpec {
     }
 
     pub(super) fn claims(&self) -> Vec<Claim> {
-        vec![Claim::Name(format!("{}/{}", self.namespace, self.release)).at(self.kube_context.clone())]
+        // Claims are told apart by their words, of which a context may have several.
+        let cluster = self.cluster.context.as_ref().map(|context| context.replace(char::is_whitespace, "-"));
+        vec![Claim::Name(format!("{}/{}", self.namespace, self.release)).at(cluster)]
     }
 
     pub(in crate::model) fn fields(&self, fields: &mut Fields<'_>) {
@@ -246,23 +253,25 @@ impl HelmSpec {
         for (path, value) in &self.set {
             value.fields(&format!("set.{path}"), fields);
         }
-        if let Some(context) = &self.kube_context {
-            fields.plain("kube_context", Record, context.clone());
-        }
-        if let Some(kubeconfig) = &self.kubeconfig {
-            fields.plain("kubeconfig", Record, kubeconfig.display().to_string());
-        }
+        self.cluster.fields(fields);
         if let Some(timeout) = self.timeout {
             fields.plain("timeout", Record, format!("{timeout:?}"));
         }
         fields.plain("history_max", Record, self.history_max.to_string());
+        if let Some(adopted) = self.adopted {
+            fields.plain(ADOPTED_REVISION, Effect::Update, adopted.to_string());
+        }
         if let Some(rendered) = &self.rendered {
-            fields.plain("cluster", Replace, rendered.cluster.clone());
             if !rendered.version.is_empty() {
                 fields.plain("chart_version", Restart, rendered.version.clone());
             }
-            for (name, text) in &rendered.objects {
-                fields.text(format!("objects.{name}"), Restart, text);
+            rendered.objects.iter().for_each(|object| object.fields(&self.namespace, fields));
+            for hook in &rendered.hooks {
+                let path = format!("hooks.{}", hook.id.within(&self.namespace));
+                for (place, secret) in &hook.secrets {
+                    fields.text(format!("{path}.{place}"), Restart, secret);
+                }
+                fields.plain(path, Restart, hook.shown.clone());
             }
         }
     }

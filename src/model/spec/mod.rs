@@ -18,7 +18,7 @@ pub use claim::Claim;
 pub use container::{Gpus, HostPort, Mount, MountSource, PortMapping, Protocol, PullPolicy, RestartRule, Ulimit};
 pub use docker::{DockerSpec, EngineCheck, NetworkUse, shown_cpus};
 pub use external::ExternalSpec;
-pub use helm::{Chart, HelmSpec, Rendered, Values, ValuesFile};
+pub use helm::{ADOPTED_REVISION, Chart, HelmSpec, Rendered, Values, ValuesFile};
 pub use kube::{KubeId, KubeObject};
 pub use kubernetes::{KubeCluster, KubernetesSpec, Manifest};
 pub use network::NetworkSpec;

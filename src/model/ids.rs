@@ -116,6 +116,12 @@ impl BackendKind {
         }
     }
 
+    /// Whether what the backend says of the health of an object that starts is how far it is.
+    #[must_use]
+    pub fn reports_progress(self) -> bool {
+        matches!(self, Self::Kubernetes)
+    }
+
     /// Whether an object stays the same object when its definition changes: it is a place with a name,
     /// such as a unit, which keeps the definition before so that it can go back to it.
     #[must_use]

@@ -76,6 +76,8 @@ pub enum BackendKind {
     Systemd,
     /// A package on a host.
     Package,
+    /// A release of a Helm chart.
+    Helm,
     /// Manifests that are applied to a Kubernetes cluster.
     Kubernetes,
     /// A WireGuard interface of this machine.
@@ -92,6 +94,7 @@ impl fmt::Display for BackendKind {
             Self::Ssh => "ssh",
             Self::Systemd => "systemd",
             Self::Package => "package",
+            Self::Helm => "helm",
             Self::Kubernetes => "kubernetes",
             Self::Wireguard => "wireguard",
             Self::External => "external",
@@ -109,6 +112,7 @@ impl BackendKind {
             | Self::Ssh
             | Self::Systemd
             | Self::Package
+            | Self::Helm
             | Self::Kubernetes
             | Self::Wireguard
             | Self::External => true,
@@ -127,7 +131,7 @@ impl BackendKind {
     #[must_use]
     pub fn is_slot(self) -> bool {
         match self {
-            Self::Ssh | Self::Systemd | Self::Package | Self::Kubernetes | Self::Wireguard => true,
+            Self::Ssh | Self::Systemd | Self::Package | Self::Helm | Self::Kubernetes | Self::Wireguard => true,
             Self::Process | Self::Docker | Self::External => false,
         }
     }

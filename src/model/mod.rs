@@ -25,10 +25,11 @@ pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observ
 pub use secret::{has_password, is_secret_name};
 pub use service::{Condition, Dependency, Kind, Lifecycle, Service, Trigger};
 pub use spec::{
-    Claim, DockerSpec, EngineCheck, Exec, ExternalSpec, Gpus, HostFile, HostPort, KubeCluster, KubeId, KubeObject,
-    KubernetesSpec, LogPolicy, Manifest, Mount, MountSource, NetworkSpec, NetworkUse, PackageSource, PackageSpec,
-    PortMapping, ProcessSpec, Protocol, PullPolicy, RemoteSpec, RestartMode, RestartPolicy, RestartRule, Spec,
-    StopSignal, Ulimit, UnitDefinition, UnitScope, UnitSource, UnitSpec, UnitTimer, Upload, WireguardSpec, shown_cpus,
+    Chart, Claim, DockerSpec, EngineCheck, Exec, ExternalSpec, Gpus, HelmSpec, HostFile, HostPort, KubeCluster, KubeId,
+    KubeObject, KubernetesSpec, LogPolicy, Manifest, Mount, MountSource, NetworkSpec, NetworkUse, PackageSource,
+    PackageSpec, PortMapping, ProcessSpec, Protocol, PullPolicy, RemoteSpec, Rendered, RestartMode, RestartPolicy,
+    RestartRule, Spec, StopSignal, Ulimit, UnitDefinition, UnitScope, UnitSource, UnitSpec, UnitTimer, Upload, Values,
+    ValuesFile, WireguardSpec, shown_cpus,
 };
 pub use strategy::{Amount, Pause, RollFailure, Strategy};
 pub use text::Text;

@@ -7,6 +7,7 @@ mod check;
 mod disk;
 mod docker;
 mod draft;
+mod helm;
 mod hosts;
 mod login;
 mod package;

@@ -4,6 +4,7 @@ mod backend;
 mod check;
 mod docker;
 mod engine;
+mod helm;
 mod host;
 mod port;
 mod remote;
@@ -25,6 +26,7 @@ pub(crate) use backend::{RawBackend, RawLog, RawProcess, RawRestart};
 pub(crate) use check::{RawBackendCheck, RawBody, RawCheck};
 pub(crate) use docker::{AnyMount, RawDocker, RawJoin, RawMount, RawUlimit};
 pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
+pub(crate) use helm::RawHelm;
 pub(crate) use host::{RawHost, RawMachine};
 pub(crate) use port::Ports;
 pub(crate) use remote::{RawPackage, RawSsh};
@@ -41,9 +43,9 @@ use crate::model::OnFailure;
 pub(crate) const PLANNED: &[Planned] = &[
     Planned {
         of: "RawBackend",
-        variants: &["compose", "helm", "kubernetes"],
+        variants: &["compose", "kubernetes"],
         message: "is a backend that is not available in this version of orch",
-        help: "use `process`, `docker`, `ssh`, `systemd` or `package`, or `external` to wait for what something else runs",
+        help: "use `process`, `docker`, `ssh`, `systemd`, `package` or `helm`, or `external` to wait for what something else runs",
     },
     Planned {
         of: "RawMount",

@@ -4,6 +4,7 @@ mod claim;
 mod container;
 mod docker;
 mod external;
+mod helm;
 mod kube;
 mod kubernetes;
 mod network;
@@ -17,6 +18,7 @@ pub use claim::Claim;
 pub use container::{Gpus, HostPort, Mount, MountSource, PortMapping, Protocol, PullPolicy, RestartRule, Ulimit};
 pub use docker::{DockerSpec, EngineCheck, NetworkUse, shown_cpus};
 pub use external::ExternalSpec;
+pub use helm::{Chart, HelmSpec, Rendered, Values, ValuesFile};
 pub use kube::{KubeId, KubeObject};
 pub use kubernetes::{KubeCluster, KubernetesSpec, Manifest};
 pub use network::NetworkSpec;
@@ -47,6 +49,8 @@ pub enum Spec {
     Systemd(Box<UnitSpec>),
     /// A package on a host.
     Package(Box<PackageSpec>),
+    /// A release of a Helm chart.
+    Helm(Box<HelmSpec>),
     /// Manifests that are applied to a Kubernetes cluster.
     Kubernetes(Box<KubernetesSpec>),
     /// A WireGuard interface of this machine; no service of the file, but brought up for those that use it.
@@ -65,6 +69,7 @@ impl Spec {
             Self::Ssh(_) => BackendKind::Ssh,
             Self::Systemd(_) => BackendKind::Systemd,
             Self::Package(_) => BackendKind::Package,
+            Self::Helm(_) => BackendKind::Helm,
             Self::Kubernetes(_) => BackendKind::Kubernetes,
             Self::Wireguard(_) => BackendKind::Wireguard,
             Self::External(_) => BackendKind::External,
@@ -82,6 +87,7 @@ impl Spec {
             Self::Ssh(_)
             | Self::Systemd(_)
             | Self::Package(_)
+            | Self::Helm(_)
             | Self::Kubernetes(_)
             | Self::Network(_)
             | Self::Wireguard(_)
@@ -100,6 +106,7 @@ impl Spec {
             Self::Ssh(spec) => host_claims(&spec.place, &spec.ports, None),
             Self::Systemd(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.unit)),
             Self::Package(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.install_path)),
+            Self::Helm(spec) => spec.claims(),
             Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Vec::new(),
         }
     }
@@ -113,7 +120,9 @@ impl Spec {
             Self::Ssh(spec) => spec.stop_timeout,
             Self::Systemd(spec) => spec.stop_timeout,
             Self::Package(spec) => spec.stop_timeout,
-            Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Duration::ZERO,
+            Self::Helm(_) | Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -135,6 +144,7 @@ impl Spec {
             Self::Package(spec) => Some(&spec.place),
             Self::Process(_)
             | Self::Docker(_)
+            | Self::Helm(_)
             | Self::Kubernetes(_)
             | Self::Network(_)
             | Self::Wireguard(_)
@@ -162,6 +172,7 @@ impl Spec {
             }
             Self::Process(_)
             | Self::Docker(_)
+            | Self::Helm(_)
             | Self::Kubernetes(_)
             | Self::Network(_)
             | Self::Wireguard(_)
@@ -181,6 +192,7 @@ impl Spec {
             Self::Ssh(spec) => spec.fields(fields),
             Self::Systemd(spec) => spec.fields(fields),
             Self::Package(spec) => spec.fields(fields),
+            Self::Helm(spec) => spec.fields(fields),
             Self::Kubernetes(spec) => spec.fields(fields),
             Self::Wireguard(spec) => spec.fields(fields),
             Self::External(ExternalSpec {}) => {}

@@ -200,6 +200,7 @@ fn needs_preparation(spec: &Spec) -> bool {
         Spec::Process(_)
         | Spec::Network(_)
         | Spec::Systemd(_)
+        | Spec::Helm(_)
         | Spec::Kubernetes(_)
         | Spec::Wireguard(_)
         | Spec::External(_) => false,

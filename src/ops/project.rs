@@ -7,9 +7,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::OpError;
-use super::places::places;
+use super::places::{clusters, places};
 use crate::backend::docker::{DockerBackend, DockerSettings, Known};
 use crate::backend::host::Hosts;
+use crate::backend::kube::Kube;
+use crate::backend::kubernetes::{KubernetesBackend, KubernetesSettings};
 use crate::backend::package::{PackageBackend, PackageSettings};
 use crate::backend::process::ProcessBackend;
 use crate::backend::ssh::SshBackend;
@@ -48,6 +50,8 @@ pub struct Project {
     pub store: Store,
     /// The machines that it reaches; connections are shared by all that looks and changes.
     hosts: Hosts,
+    /// The clusters that it reaches, likewise.
+    kube: Arc<Kube>,
     options: Options,
 }
 
@@ -62,7 +66,8 @@ impl Project {
             Some(folder) => options.load.cwd.join(folder),
             None => loaded.desired.settings.state_dir.clone(),
         };
-        Ok(Self { store: Store::at(state_dir), loaded, hosts: Hosts::default(), options })
+        let kube = Arc::new(Kube::new(options.load.env.clone()));
+        Ok(Self { store: Store::at(state_dir), loaded, hosts: Hosts::default(), kube, options })
     }
 
     /// What the file is fine with but the user should know.
@@ -153,6 +158,12 @@ impl Project {
                     }
                 },
             ));
+        }
+        let places = clusters(desired, recorded);
+        if !places.is_empty() {
+            let scope = key.digest([b"kubernetes scope".as_slice()]).short();
+            let settings = KubernetesSettings { project, scope, places };
+            backends.push((BackendKind::Kubernetes, Arc::new(KubernetesBackend::new(self.kube.clone(), settings))));
         }
         if let Some(wireguard) = self.wireguard(recorded) {
             backends.push((BackendKind::Wireguard, wireguard));

@@ -120,7 +120,7 @@ class Registry(Deletion):
             config["metadata"].pop("resourceVersion", None)
             object = apply.apply(empty, config, type, options.manager, options.force)
             object = object if resource.custom else schema.drop_empty(object, type)
-            managed = object["metadata"].pop("managedFields")
+            managed = object["metadata"].pop("managedFields", [])
             object = self._new(resource, namespace, object, options)
             object["metadata"]["managedFields"] = managed
             return self._created(resource, object, options), True

@@ -6,7 +6,7 @@ import re
 import threading
 import urllib.parse
 
-from . import admin, discovery, errors, openapi, pod_logs, selectors, table
+from . import admin, discovery, errors, openapi, pod_logs, protobuf, selectors, table
 from .control import Control
 from .registry import Options, Registry
 from .scale import Scale
@@ -169,7 +169,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not self.body and otherwise is not None:
             return otherwise
         if "protobuf" in self.headers.get("Content-Type", ""):
-            raise errors.unsupported_media("the body of the request was in an unknown format - this mock takes JSON only")
+            return protobuf.decode(self.body)
         try:
             return json.loads(self.body)
         except ValueError as error:

@@ -6,6 +6,8 @@ import re
 import threading
 import urllib.parse
 
+from player.loop import Player
+
 from . import admin, discovery, errors, openapi, pod_logs, protobuf, selectors, table
 from .control import Control
 from .registry import Options, Registry
@@ -42,9 +44,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def set_play(self, on):
         if on and self.player is None:
-            from .play import Player
-
-            self.player = Player(self.registry, self.control)
+            self.player = Player(self.url, mock=True)
             threading.Thread(target=self.player.run, daemon=True).start()
         elif not on and self.player is not None:
             self.player.stop()
@@ -105,6 +105,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Does what a test has asked to happen to requests, and then what the request asks."""
         control = self.server.control
         agent = self.headers.get("User-Agent", "")
+        self.after = None
+        if "Orch-Test-Player" in self.headers:
+            return self._route()
         control.requests.append({"method": self.command, "path": self.path, "agent": agent})
         control.wait_while_hanging()
         if control.pause == "close":

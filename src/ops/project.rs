@@ -7,11 +7,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::OpError;
-use super::places::places;
+use super::places::{clusters, places};
 use crate::backend::docker::{DockerBackend, DockerSettings, Known};
 use crate::backend::helm::{HelmBackend, HelmSettings, Known as KnownRelease};
 use crate::backend::host::Hosts;
 use crate::backend::kube::Kube;
+use crate::backend::kubernetes::{KubernetesBackend, KubernetesSettings};
 use crate::backend::package::{PackageBackend, PackageSettings};
 use crate::backend::process::ProcessBackend;
 use crate::backend::ssh::SshBackend;
@@ -51,7 +52,7 @@ pub struct Project {
     pub store: Store,
     /// The machines that it reaches; connections are shared by all that looks and changes.
     hosts: Hosts,
-    /// The clusters that it reaches; their connections are shared too.
+    /// The clusters that it reaches, likewise.
     kube: Arc<Kube>,
     options: Options,
 }
@@ -162,6 +163,12 @@ impl Project {
         }
         if let Some(helm) = self.helm(key, recorded) {
             backends.push((BackendKind::Helm, helm));
+        }
+        let places = clusters(desired, recorded);
+        if !places.is_empty() {
+            let scope = key.digest([b"kubernetes scope".as_slice()]).short();
+            let settings = KubernetesSettings { project, scope, places };
+            backends.push((BackendKind::Kubernetes, Arc::new(KubernetesBackend::new(self.kube.clone(), settings))));
         }
         if let Some(wireguard) = self.wireguard(recorded) {
             backends.push((BackendKind::Wireguard, wireguard));

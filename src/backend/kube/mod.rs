@@ -23,6 +23,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use api::Api;
+pub(in crate::backend) use drift::document;
 pub use drift::{Difference, differences};
 pub use forward::Forward;
 pub use manifest::{identity, is_cluster_wide, object, objects, rank, sorted};
@@ -178,7 +179,7 @@ pub fn flags(cluster: &KubeCluster) -> Vec<String> {
 }
 
 /// What a tool says of its failure.
-pub(super) fn said(ended: &Ended) -> String {
+pub(in crate::backend) fn said(ended: &Ended) -> String {
     match (ended.stderr.is_empty(), ended.code) {
         (false, _) => ended.stderr.clone(),
         (true, Some(_)) => ended.text().trim().to_owned(),

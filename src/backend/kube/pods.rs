@@ -166,6 +166,14 @@ pub(super) fn of<'v>(workload: &Value, pods: &'v [Value], replica_sets: &[Value]
         .collect()
 }
 
+/// Whether a pod is of a workload, under whichever definition.
+pub(super) fn belongs(pod: &Value, workload: &Value) -> bool {
+    let selector = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+    uid(workload).is_some() && uid(pod) == uid(workload)
+        || is_owned_by(pod, workload)
+        || selector.is_some_and(|selector| !selector.is_empty() && matches(pod, selector))
+}
+
 fn matches(pod: &Value, selector: &Map<String, Value>) -> bool {
     selector.iter().all(|(key, value)| label(pod, key) == value.as_str())
 }

@@ -50,6 +50,8 @@ pub struct Seen {
     pub verdict: Verdict,
     /// The names of its pods, the worst off first.
     pub pods: Vec<String>,
+    /// How many pods it has in all: those of older definitions too, and those that are being deleted.
+    pub left: usize,
     /// How often containers of its pods were started again.
     pub restarts: u32,
 }
@@ -151,7 +153,7 @@ pub(super) async fn look(api: &Api, wanted: &[KubeId]) -> Result<Rollout, Backen
 
 fn see(id: &KubeId, kind: &str, live: Option<&Value>, all: &[Value], replica_sets: &[Value]) -> Seen {
     let Some(live) = live else {
-        return Seen { id: id.clone(), verdict: Verdict::Missing, pods: Vec::new(), restarts: 0 };
+        return Seen { id: id.clone(), verdict: Verdict::Missing, pods: Vec::new(), left: 0, restarts: 0 };
     };
     // The items of a list do not say their kind.
     let mut live = live.clone();
@@ -166,6 +168,7 @@ fn see(id: &KubeId, kind: &str, live: Option<&Value>, all: &[Value], replica_set
         id: id.clone(),
         verdict: workload::judge(&live, &own),
         pods: own.iter().map(|pod| pods::name(pod)).collect(),
+        left: all.iter().filter(|pod| pods::belongs(pod, &live)).count(),
         restarts: own.iter().fold(0, |sum, pod| sum.saturating_add(pods::restarts(pod))),
     }
 }

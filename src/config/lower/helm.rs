@@ -123,7 +123,7 @@ impl Lowering<'_> {
     }
 
     /// Checks a name that the cluster has to take.
-    fn dns_name(&self, span: Span, name: &str, (what, longest, dots): (&str, usize, bool), more: &str) {
+    pub(super) fn dns_name(&self, span: Span, name: &str, (what, longest, dots): (&str, usize, bool), more: &str) {
         let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || (dots && c == '.');
         let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let is_name = name.chars().all(part)

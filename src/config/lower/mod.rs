@@ -9,6 +9,7 @@ mod docker;
 mod draft;
 mod helm;
 mod hosts;
+mod kubernetes;
 mod login;
 mod package;
 mod remote;

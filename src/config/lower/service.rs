@@ -80,9 +80,13 @@ impl Lowering<'_> {
             Some(RawBackend::Ssh(ssh)) => self.ssh_target(ssh, raw.backend.span),
             Some(RawBackend::Systemd(unit)) => self.target(unit.host.as_ref(), unit.hosts.as_ref()),
             Some(RawBackend::Package(package)) => self.target(package.host.as_ref(), package.hosts.as_ref()),
-            Some(RawBackend::Process(_) | RawBackend::Docker(_) | RawBackend::Helm(_) | RawBackend::External(_)) => {
-                Target::Here
-            }
+            Some(
+                RawBackend::Process(_)
+                | RawBackend::Docker(_)
+                | RawBackend::Helm(_)
+                | RawBackend::Kubernetes(_)
+                | RawBackend::External(_),
+            ) => Target::Here,
             // What runs it is not known, so nothing is said of what its texts may say.
             None => Target::Wrong,
         };
@@ -123,6 +127,7 @@ impl Lowering<'_> {
             RawBackend::Systemd(_) => BackendKind::Systemd,
             RawBackend::Package(_) => BackendKind::Package,
             RawBackend::Helm(_) => BackendKind::Helm,
+            RawBackend::Kubernetes(_) => BackendKind::Kubernetes,
             RawBackend::External(_) => BackendKind::External,
         });
         self.fits(raw, backend, draft.kind);
@@ -161,6 +166,7 @@ impl Lowering<'_> {
                 Some(Spec::Package(Box::new(spec)))
             }
             RawBackend::Helm(raw) => Some(Spec::Helm(Box::new(self.helm(raw, draft)?))),
+            RawBackend::Kubernetes(raw) => Some(Spec::Kubernetes(Box::new(self.kubernetes(raw, draft)?))),
             RawBackend::External(_) => {
                 self.external(raw, &checks.list);
                 Some(Spec::External(ExternalSpec {}))
@@ -194,6 +200,7 @@ impl Lowering<'_> {
     fn timeout(&self, raw: &RawService) -> Duration {
         let of_tool = match raw.backend.get() {
             Some(RawBackend::Helm(helm)) => given(helm.timeout.as_ref()).map(|period| period.0),
+            Some(RawBackend::Kubernetes(raw)) => given(raw.timeout.as_ref()).map(|period| period.0),
             _ => None,
         };
         let given = given(raw.timeout.as_ref()).map(|period| period.0);
@@ -216,6 +223,10 @@ impl Lowering<'_> {
                 "a release of a chart cannot be a job".to_owned(),
                 "take `kind` away: the gate waits until the jobs of the chart are done",
             ),
+            (Kind::Job, BackendKind::Kubernetes) => (
+                "manifests cannot be a job".to_owned(),
+                "take `kind` away: the gate waits until each Job of the manifests is done",
+            ),
             (Kind::Periodic, backend) if backend != BackendKind::Systemd => (
                 format!("`periodic` needs a backend with a timer, and `{backend}` has none"),
                 "use `backend: {type: systemd, schedule: ..., ...}`, or `job` for what runs once",
@@ -234,7 +245,8 @@ impl Lowering<'_> {
                 Some("use `hosts` in the backend for a copy on each of several machines")
             }
             Some(BackendKind::Helm) => Some("take the key away, and say it in `values` as the chart has it"),
-            Some(BackendKind::Process | BackendKind::Kubernetes | BackendKind::Wireguard | BackendKind::External) => {
+            Some(BackendKind::Kubernetes) => Some("take the key away, and say it in the manifests"),
+            Some(BackendKind::Process | BackendKind::Wireguard | BackendKind::External) => {
                 Some("take the key away, or use `backend: {type: docker, ...}`")
             }
         };

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ByteSize, Delay, Period, RawDocker, RawHelm, RawPackage, RawSsh, RawSystemd, Signal};
+use super::{ByteSize, Delay, Period, RawDocker, RawHelm, RawKubernetes, RawPackage, RawSsh, RawSystemd, Signal};
 use crate::config::field::{Entries, Field, RawText, Short};
 use crate::model::RestartMode;
 
@@ -24,6 +24,8 @@ pub(crate) enum RawBackend {
     Package(Box<RawPackage>),
     /// A release of a Helm chart in a Kubernetes cluster.
     Helm(Box<RawHelm>),
+    /// Manifests that are applied to a Kubernetes cluster.
+    Kubernetes(Box<RawKubernetes>),
     /// Something that orch does not run but waits for: its health checks are all there is to it.
     External(RawExternal),
 }

@@ -6,6 +6,7 @@ mod docker;
 mod engine;
 mod helm;
 mod host;
+mod kubernetes;
 mod port;
 mod remote;
 mod scalar;
@@ -28,6 +29,7 @@ pub(crate) use docker::{AnyMount, RawDocker, RawJoin, RawMount, RawUlimit};
 pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
 pub(crate) use helm::RawHelm;
 pub(crate) use host::{RawHost, RawMachine};
+pub(crate) use kubernetes::RawKubernetes;
 pub(crate) use port::Ports;
 pub(crate) use remote::{RawPackage, RawSsh};
 pub(crate) use scalar::{ByteSize, Delay, Period, Signal};
@@ -43,9 +45,9 @@ use crate::model::OnFailure;
 pub(crate) const PLANNED: &[Planned] = &[
     Planned {
         of: "RawBackend",
-        variants: &["compose", "kubernetes"],
+        variants: &["compose"],
         message: "is a backend that is not available in this version of orch",
-        help: "use `process`, `docker`, `ssh`, `systemd`, `package` or `helm`, or `external` to wait for what something else runs",
+        help: "use `process`, `docker`, `ssh`, `systemd`, `package`, `helm` or `kubernetes`, or `external` to wait for what something else runs",
     },
     Planned {
         of: "RawMount",

@@ -47,7 +47,7 @@ pub enum Manifest {
     /// In a folder with a `kustomization.yaml`.
     Kustomize(PathBuf),
     /// At an address, `https://...`.
-    Url(Text),
+    Url(String),
 }
 
 impl KubeCluster {

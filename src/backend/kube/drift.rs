@@ -48,8 +48,17 @@ pub(super) async fn find(
     }
     let input = document(there.iter().map(|(object, _)| *object));
     let manager = format!("--field-manager={manager}");
-    let args =
-        ["apply", "--server-side", "--force-conflicts", &manager, "--dry-run=server", "--output=json", "--filename=-"];
+    // What was applied once is valid: to have kubectl say so again would cost a download of all schemas.
+    let args = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        &manager,
+        "--dry-run=server",
+        "--validate=false",
+        "--output=json",
+        "--filename=-",
+    ];
     let ended = kube.run(cluster, &args, Some(input.as_bytes())).await?;
     let would = Would::read(&ended.stdout);
     if !ended.is_success() && would.0.is_empty() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::inventory::{INVENTORY, Inventory, Owner, SCOPE, Slot, Version, annotation, label};
 use crate::backend::BackendError;
@@ -162,7 +162,7 @@ impl Target<'_> {
             groups.entry(namespace).or_default().push(self.stamped(object, version));
         }
         for (namespace, items) in groups {
-            let input = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+            let input = one_after_the_other(&items);
             let mut args = vec!["apply", "--output=name", "--filename=-", "--field-manager=orch"];
             let within = format!("--namespace={namespace}");
             if !items_are_wide(objects) {
@@ -224,7 +224,7 @@ impl Target<'_> {
         if items.is_empty() {
             return Ok(());
         }
-        let input = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+        let input = one_after_the_other(&items);
         let args =
             ["delete", "--ignore-not-found", "--wait=true", "--cascade=foreground", "--output=name", "--filename=-"];
         let doing = format!("delete objects of {}", self.what);
@@ -302,6 +302,10 @@ impl Target<'_> {
 /// Whether none of some objects is in a namespace, so that none need be named.
 fn items_are_wide(objects: &[KubeObject]) -> bool {
     objects.iter().all(|object| object.id.namespace.is_none())
+}
+
+fn one_after_the_other(items: &[Value]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Puts a text into a map within an object, which is made where there is none.

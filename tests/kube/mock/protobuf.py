@@ -1,4 +1,7 @@
-"""Bodies in protobuf, which helm sends for what it keeps its releases in. Only these kinds are known here."""
+"""Bodies in protobuf: helm sends what it keeps its releases in so, and `kubectl create KIND` what it makes.
+
+Only a few kinds are known here. Others are made from manifests, which are sent as JSON.
+"""
 
 import base64
 import datetime
@@ -103,6 +106,8 @@ KINDS = {
     "ConfigMap": _Message({
         1: ("metadata", METADATA), 2: ("data", _Map(_text)), 3: ("binaryData", _Map(_base64)), 4: ("immutable", bool),
     }),
+    "Namespace": _Message({1: ("metadata", METADATA)}),
+    "ServiceAccount": _Message({1: ("metadata", METADATA), 4: ("automountServiceAccountToken", bool)}),
     "DeleteOptions": _Message({
         1: ("gracePeriodSeconds", int), 2: ("preconditions", PRECONDITIONS), 3: ("orphanDependents", bool),
         4: ("propagationPolicy", _text), 5: ("dryRun", _List(_text)),
@@ -120,7 +125,7 @@ def decode(body):
         envelope = ENVELOPE(body[len(MAGIC) :])
         kind = envelope["type"].get("kind")
         if kind not in KINDS:
-            raise errors.unsupported_media(f"this mock knows no protobuf of the kind {kind}")
+            raise errors.unsupported_media(f"this mock knows no protobuf of the kind {kind}; make it from a manifest")
         object = KINDS[kind](envelope.get("raw", b""))
     except (ValueError, IndexError, KeyError) as error:
         raise errors.bad_request(f"the protobuf in the body cannot be read: {error}") from None

@@ -225,19 +225,9 @@ class Registry(Deletion):
         if options.dry_run:
             return object
         object = self.store.put(resource.key, self._stored(resource, object))
-        if resource.key == NAMESPACES:
-            self._furnish(object["metadata"]["name"])
-        elif resource.key == DEFINITIONS:
+        if resource.key == DEFINITIONS:
             self.resources.define(object)
         return self._in_version(resource, object, options.version)
-
-    def _furnish(self, namespace):
-        """What every namespace of a cluster has soon after it was made."""
-        options = Options({}, "kube-controller-manager")
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-        authority = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": ""}}
-        self.create(self.resources.named("serviceaccounts"), namespace, account, options)
-        self.create(self.resources.named("configmaps"), namespace, authority, options)
 
     def _change(self, resource, before, object, options, subresource, applied=False):
         """Puts an object in the place of another one, unless nothing differs."""

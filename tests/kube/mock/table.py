@@ -54,7 +54,7 @@ def _ports(object):
 
 def _job_state(object):
     conditions = (object.get("status") or {}).get("conditions", [])
-    return next((one["type"] for one in conditions if one["status"] == "True"), "Running")
+    return next((one["type"] for one in conditions if one["type"] in ("Complete", "Failed")), "Running")
 
 
 COLUMNS = {

@@ -126,11 +126,12 @@ def _workload(object, kind):
         causes.append(Cause("FieldValueNotSupported", "spec.template.spec.restartPolicy", f'Unsupported value: {_quoted(policy)}: supported values: "OnFailure", "Never"'))  # fmt: skip
     if kind in WORKLOADS and policy not in (None, "Always"):
         causes.append(Cause("FieldValueNotSupported", "spec.template.spec.restartPolicy", f'Unsupported value: {_quoted(policy)}: supported values: "Always"'))  # fmt: skip
-    return causes + _pod(template.get("spec") or {}, "spec.template.spec")
+    claims = {claim.get("metadata", {}).get("name") for claim in spec.get("volumeClaimTemplates", [])}
+    return causes + _pod(template.get("spec") or {}, "spec.template.spec", claims)
 
 
-def _pod(spec, path):
-    causes, volumes = [], {volume.get("name") for volume in spec.get("volumes", [])}
+def _pod(spec, path, claims):
+    causes, volumes = [], {volume.get("name") for volume in spec.get("volumes", [])} | claims
     for number, container in enumerate(spec.get("containers") or []):
         where = f"{path}.containers[{number}]"
         for mount_number, mount in enumerate(container.get("volumeMounts", [])):

@@ -12,7 +12,7 @@ PATHS = {
     "Namespace": ("/api/v1", "namespaces"), "Node": ("/api/v1", "nodes"), "Pod": ("/api/v1", "pods"),
     "Event": ("/api/v1", "events"), "Service": ("/api/v1", "services"), "Endpoints": ("/api/v1", "endpoints"),
     "PersistentVolumeClaim": ("/api/v1", "persistentvolumeclaims"),
-    "ConfigMap": ("/api/v1", "configmaps"), "Secret": ("/api/v1", "secrets"),
+    "ServiceAccount": ("/api/v1", "serviceaccounts"), "ConfigMap": ("/api/v1", "configmaps"), "Secret": ("/api/v1", "secrets"),
     "Deployment": ("/apis/apps/v1", "deployments"), "ReplicaSet": ("/apis/apps/v1", "replicasets"),
     "StatefulSet": ("/apis/apps/v1", "statefulsets"), "DaemonSet": ("/apis/apps/v1", "daemonsets"),
     "Job": ("/apis/batch/v1", "jobs"), "StorageClass": ("/apis/storage.k8s.io/v1", "storageclasses"),

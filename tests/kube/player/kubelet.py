@@ -41,7 +41,7 @@ class Kubelet:
                 self.player.wake_in(left)
             elif not once:
                 self.player.event(pod, "Warning", "Unhealthy", "Readiness probe failed: ", "kubelet")
-        elif once and pod["metadata"].get("ownerReferences"):
+        elif once:
             self._ended(pod, 0)
         else:
             self._running(pod, ready=True)

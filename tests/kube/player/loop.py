@@ -11,7 +11,7 @@ from .kubelet import Kubelet
 from .surroundings import Surroundings
 from .workloads import Workloads
 
-KINDS = ["Namespace", "Pod", "Service", "Endpoints", "PersistentVolumeClaim", "ConfigMap", "Secret", "Deployment",
+KINDS = ["Namespace", "Node", "ServiceAccount", "Pod", "Service", "Endpoints", "PersistentVolumeClaim", "ConfigMap", "Secret", "Deployment",
          "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "StorageClass", "PodDisruptionBudget"]  # fmt: skip
 # A namespace with this label has no play: what is in it is as the test makes it.
 OFF = ("orch-test/play", "off")
@@ -27,10 +27,11 @@ class Player:
         self.cache = Cache(url, KINDS, self.changed.set)
         self.kubelet = Kubelet(self)
         workloads, jobs, rest = Workloads(self), Jobs(self), Surroundings(self)
+        self.surroundings = rest
         self.parts = [("Pod", self.kubelet.reconcile)]
         if not kubelet_only:
             self.parts = [
-                ("PersistentVolumeClaim", rest.claim), ("Deployment", workloads.deployment),
+                ("Namespace", rest.namespace), ("PersistentVolumeClaim", rest.claim), ("Deployment", workloads.deployment),
                 ("ReplicaSet", workloads.replica_set), ("StatefulSet", workloads.stateful_set),
                 ("DaemonSet", workloads.daemon_set), ("Job", jobs.job), *self.parts, ("Service", rest.service),
                 ("PodDisruptionBudget", rest.budget),
@@ -39,7 +40,11 @@ class Player:
     def run(self):
         while not self.stopped:
             if self.cache.complete:
-                self._sweep()
+                try:
+                    self._sweep()
+                except (OSError, http.client.HTTPException, Refused):
+                    # The server is away, or says no. What is left to do is found again.
+                    self.wake_in(0.2)
             left = None if self.wake_at is None else max(0.0, self.wake_at - time.monotonic())
             self.changed.wait(left)
             if self.wake_at is not None and time.monotonic() >= self.wake_at:
@@ -51,11 +56,13 @@ class Player:
         self.changed.set()
 
     def _sweep(self):
+        if self.mock:
+            self.surroundings.node()
         namespaces = {one["metadata"]["name"] for one in self.cache.all("Namespace") if self._plays_in(one)}
         for kind, reconcile in self.parts:
             for object in self.cache.all(kind):
                 metadata = object["metadata"]
-                if metadata.get("namespace") not in namespaces or metadata.get("deletionTimestamp"):
+                if metadata.get("namespace", metadata["name"]) not in namespaces or metadata.get("deletionTimestamp"):
                     continue
                 try:
                     reconcile(object)
@@ -63,8 +70,6 @@ class Player:
                     # Somebody else was faster, or the object has gone: what there is now comes by the watch.
                     if refused.code not in (404, 409, 403):
                         raise
-                except (OSError, http.client.HTTPException):
-                    self.wake_in(0.2)
 
     def _plays_in(self, namespace):
         labels = namespace["metadata"].get("labels") or {}

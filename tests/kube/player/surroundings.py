@@ -1,4 +1,4 @@
-"""The part of the controllers of claims, services and disruption budgets."""
+"""The part of the controllers of namespaces, claims, services and disruption budgets."""
 
 from .kubelet import is_ready
 
@@ -6,6 +6,24 @@ from .kubelet import is_ready
 class Surroundings:
     def __init__(self, player):
         self.player, self.cache = player, player.cache
+
+    def node(self):
+        """The node that the mock's pods seem to be on."""
+        if not self.cache.all("Node"):
+            ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}
+            node = self.cache.create("Node", {"apiVersion": "v1", "metadata": {"name": "node-1"}})
+            self.cache.set_status(node, {"conditions": [ready]})
+
+    def namespace(self, namespace):
+        """What every namespace of a cluster has soon after it was made."""
+        name = namespace["metadata"]["name"]
+        for kind, title, content in (
+            ("ServiceAccount", "default", {}),
+            ("ConfigMap", "kube-root-ca.crt", {"data": {"ca.crt": ""}}),
+        ):
+            if self.cache.named(kind, name, title) is None:
+                metadata = {"name": title, "namespace": name}
+                self.cache.create(kind, {"apiVersion": "v1", "metadata": metadata, **content})
 
     def claim(self, claim):
         if (claim.get("status") or {}).get("phase") == "Bound":

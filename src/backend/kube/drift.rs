@@ -75,7 +75,7 @@ pub(super) async fn find(
 }
 
 /// Objects as one text that kubectl takes: one after the other, as it knows more about each than about a list.
-pub(in crate::backend) fn document<'o>(objects: impl Iterator<Item = &'o KubeObject>) -> String {
+fn document<'o>(objects: impl Iterator<Item = &'o KubeObject>) -> String {
     let items: Vec<&str> = objects.map(|object| object.json.reveal()).collect();
     items.join("\n")
 }

@@ -83,10 +83,10 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Objects as one text that kubectl takes.
-pub(in crate::backend) fn document<'o>(objects: impl Iterator<Item = &'o KubeObject>) -> String {
+/// Objects as one text that kubectl takes: one after the other, as it knows more about each than about a list.
+fn document<'o>(objects: impl Iterator<Item = &'o KubeObject>) -> String {
     let items: Vec<&str> = objects.map(|object| object.json.reveal()).collect();
-    format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [{}]}}", items.join(","))
+    items.join("\n")
 }
 
 /// What objects would become.

@@ -23,7 +23,6 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use api::Api;
-pub(in crate::backend) use drift::document;
 pub use drift::{Difference, differences};
 pub use forward::Forward;
 pub use manifest::{identity, is_cluster_wide, object, objects, rank, sorted};

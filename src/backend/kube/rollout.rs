@@ -153,7 +153,9 @@ pub(super) async fn look(api: &Api, wanted: &[KubeId]) -> Result<Rollout, Backen
 
 fn see(id: &KubeId, kind: &str, live: Option<&Value>, all: &[Value], replica_sets: &[Value]) -> Seen {
     let Some(live) = live else {
-        return Seen { id: id.clone(), verdict: Verdict::Missing, pods: Vec::new(), left: 0, restarts: 0 };
+        // A job that is done may be taken away by the cluster after a time.
+        let verdict = if kind == "Job" { Verdict::Ready } else { Verdict::Missing };
+        return Seen { id: id.clone(), verdict, pods: Vec::new(), left: 0, restarts: 0 };
     };
     // The items of a list do not say their kind.
     let mut live = live.clone();

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::inventory::{INVENTORY, Inventory, Owner, SCOPE, Slot, Version, annotation, label};
 use crate::backend::BackendError;
 use crate::backend::kube::{Kube, said, trouble};
-use crate::model::{KubeId, KubeObject};
+use crate::model::{KubeId, KubeObject, OpId};
 
 /// Who orch is for the server.
 pub(super) const MANAGER: &str = "orch";
@@ -159,10 +159,10 @@ impl Target<'_> {
         let mut groups: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for object in objects {
             let namespace = object.id.namespace.as_deref().unwrap_or(&self.slot.namespace);
-            groups.entry(namespace).or_default().push(self.stamped(object, version));
+            groups.entry(namespace).or_default().push(self.stamped(object, version.restart.as_ref()));
         }
         for (namespace, items) in groups {
-            let input = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+            let input = one_after_the_other(&items);
             let mut args = vec!["apply", "--output=name", "--filename=-", "--field-manager=orch"];
             let within = format!("--namespace={namespace}");
             if !items_are_wide(objects) {
@@ -179,12 +179,12 @@ impl Target<'_> {
     }
 
     /// An object with what says whose it is.
-    pub(super) fn stamped(&self, object: &KubeObject, version: &Version) -> Value {
+    pub(super) fn stamped(&self, object: &KubeObject, restart: Option<&OpId>) -> Value {
         let mut value: Value = serde_json::from_str(object.json.reveal()).unwrap_or_default();
         put(&mut value, &["metadata", "labels"], SCOPE, &self.owner.scope);
         put(&mut value, &["metadata", "annotations"], INVENTORY, &self.slot.stamp());
         let has_template = matches!(&*object.id.kind, "Deployment" | "StatefulSet" | "DaemonSet");
-        if let (true, Some(restart)) = (has_template, &version.restart) {
+        if let (true, Some(restart)) = (has_template, restart) {
             put(&mut value, &["spec", "template", "metadata", "annotations"], RESTART, restart.as_str());
         }
         value
@@ -224,7 +224,7 @@ impl Target<'_> {
         if items.is_empty() {
             return Ok(());
         }
-        let input = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+        let input = one_after_the_other(&items);
         let args =
             ["delete", "--ignore-not-found", "--wait=true", "--cascade=foreground", "--output=name", "--filename=-"];
         let doing = format!("delete objects of {}", self.what);
@@ -260,12 +260,13 @@ impl Target<'_> {
             // A job is deleted and made anew where it changes.
             !waits && !(id.kind == "Job" && live.is_some())
         };
-        let asked: Vec<&KubeObject> =
-            objects.iter().zip(&live).filter(can_be_asked).map(|(object, _)| object).collect();
+        // As it would be applied: without its stamps, the server would take them away.
+        let asked = objects.iter().zip(&live).filter(can_be_asked).map(|(object, _)| object);
+        let asked: Vec<Value> = asked.map(|object| self.stamped(object, None)).collect();
         if asked.is_empty() {
             return Ok(());
         }
-        let input = crate::backend::kube::document(asked.into_iter());
+        let input = one_after_the_other(&asked);
         let mut args = vec!["apply", "--dry-run=server", "--output=name", "--filename=-", "--field-manager=orch"];
         if server_side {
             // Whose a field is, is asked when it is applied.
@@ -302,6 +303,10 @@ impl Target<'_> {
 /// Whether none of some objects is in a namespace, so that none need be named.
 fn items_are_wide(objects: &[KubeObject]) -> bool {
     objects.iter().all(|object| object.id.namespace.is_none())
+}
+
+fn one_after_the_other(items: &[Value]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Puts a text into a map within an object, which is made where there is none.

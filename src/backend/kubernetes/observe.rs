@@ -4,8 +4,8 @@ use super::apply::MANAGER;
 use super::inventory::{Broken, Inventory, Slot, Version};
 use super::{KIND, KubernetesBackend, object_id};
 use crate::backend::BackendError;
-use crate::backend::kube::{Difference, Rollout, Verdict};
-use crate::model::{Digest, Drift, DriftKind, Exit, Health, KubeId, ObjectState, ObservedObject, Repair};
+use crate::backend::kube::{Difference, Rollout, Verdict, object};
+use crate::model::{Digest, Drift, DriftKind, Exit, Health, KubeId, KubeObject, ObjectState, ObservedObject, Repair};
 
 /// An exit of which nothing is known.
 const UNKNOWN: Exit = Exit { code: None, signal: None, out_of_memory: false };
@@ -35,7 +35,21 @@ impl KubernetesBackend {
     }
 
     async fn differences(&self, slot: &Slot, version: &Version) -> Result<Vec<Difference>, BackendError> {
-        self.kube.drift(&slot.cluster, &version.objects(&slot.namespace), MANAGER).await
+        let target = self.target_of(slot, String::new());
+        // What is stamped is compared too: without it, the server would take the stamps away.
+        let stamped = version
+            .objects(&slot.namespace)
+            .into_iter()
+            .filter_map(|declared| object(target.stamped(&declared, version.restart.as_ref()), &slot.namespace).ok());
+        let stamped: Vec<KubeObject> = stamped.collect();
+        let differences = self.kube.drift(&slot.cluster, &stamped, MANAGER).await?;
+        // A job that is done may be taken away by the cluster, and a namespace may be another's.
+        let counts = |it: &Difference| match it.id.kind.as_str() {
+            "Job" => !it.is_gone,
+            "Namespace" => it.is_gone,
+            _ => true,
+        };
+        Ok(differences.into_iter().filter(counts).collect())
     }
 }
 

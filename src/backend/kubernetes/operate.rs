@@ -18,7 +18,7 @@ impl KubernetesBackend {
         self.target_of(slot, op.address.to_string())
     }
 
-    fn target_of<'a>(&'a self, slot: &'a Slot, what: String) -> Target<'a> {
+    pub(super) fn target_of<'a>(&'a self, slot: &'a Slot, what: String) -> Target<'a> {
         Target { kube: &self.kube, owner: &self.owner, slot, what }
     }
 

@@ -89,7 +89,7 @@ def apply(live, config, type, manager, force, subresource=""):
     others = {other: fields for other, fields in managers.sets.items() if other != key}
     owned = set().union(*others.values()) if others else set()
     # What was applied before and nobody has now goes, and with it what defaults have put beneath.
-    dropped = fieldset.closure(last) - fieldset.closure(wanted | owned)
+    dropped = fieldset.closure(last) - fieldset.closure(wanted | owned) - set(NEVER)
     merged = fieldset.without(merged, type, dropped)
     added, changed, _ = fieldset.compare(live, merged, type)
     touched = _kept(added | changed, subresource) & wanted

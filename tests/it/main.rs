@@ -15,6 +15,8 @@ mod cluster;
 #[cfg(feature = "demo")]
 mod docker;
 #[cfg(feature = "demo")]
+mod helm;
+#[cfg(feature = "demo")]
 mod hosts;
 mod process;
 #[cfg(feature = "demo")]

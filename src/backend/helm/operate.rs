@@ -58,7 +58,9 @@ impl Inner {
         stamp: impl FnOnce(u32) -> Stamp,
     ) -> Result<(), BackendError> {
         let helm = self.helm().await?;
-        let timeout = spec.timeout.unwrap_or(timeout);
+        // A little less than the step has: then Helm itself says what it waited for.
+        let limit = timeout - timeout / 10;
+        let timeout = spec.timeout.unwrap_or(limit).min(limit);
         let newest = self.ready(place, timeout).await?;
         let number = newest.as_ref().map_or(1, |newest| newest.number + 1);
         let stamp = stamp(number);

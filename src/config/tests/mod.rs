@@ -4,6 +4,7 @@ mod bad;
 mod docker;
 mod docker_bad;
 mod good;
+mod helm;
 mod hosts;
 mod hosts_bad;
 mod never;

@@ -112,7 +112,7 @@ fn a_second_interrupt_interrupts_helm_once_and_the_next_apply_goes_on() {
     shop.values("greeting: welcome, hook: true");
     let mut running = shop.hanging();
     running.signal(Signal::INT);
-    running.until("again");
+    running.until("A second one cancels it");
     running.signal(Signal::INT);
     running.end().exits(6);
     wait_until("Helm has ended", || shop.helm_pid().is_none());
@@ -161,7 +161,7 @@ fn orch_may_be_killed_at_every_step() {
         assert_eq!(shop.greeting(), format!("g{number}"), "after {point}");
         shop.is_settled();
     }
-    assert!(shop.killed_at("helm.restart.done", &["restart", "web", "--auto-approve"]));
+    assert!(shop.killed_at("helm.restart.done", &["restart", "web"]));
     shop.project.apply();
     shop.is_settled();
     shop.space.kubectl(&["delete", "configmap/web"]);

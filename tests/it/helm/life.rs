@@ -27,11 +27,11 @@ fn a_release_is_made_changed_and_taken_down() {
         // That a secret changed is told, and not what it is.
         shop.backend("      values: {db: {password: another-one}, greeting: welcome}\n");
         let planned = shop.project.orch(&["plan"]).ok();
-        planned.says(&["values.db.password", "(sensitive)"]).does_not_say(&[SECRET, "another-one"]);
+        planned.says(&["values.db.password: (sensitive, changed)"]).does_not_say(&[SECRET, "another-one"]);
         shop.keeps_its_secret();
         shop.project.orch(&["destroy", "--auto-approve"]).ok();
         assert!(shop.history().is_empty() && shop.space.get("deployment/web").is_none());
-        assert!(shop.project.state()["records"].as_object().is_none_or(serde_json::Map::is_empty));
+        assert!(shop.project.state()["state"]["records"].as_object().is_none_or(serde_json::Map::is_empty));
     }
 }
 
@@ -86,7 +86,7 @@ fn a_secret_reaches_the_cluster_and_no_argument() {
     shop.project.apply();
     shop.values("greeting: welcome");
     shop.project.apply();
-    shop.project.orch(&["restart", "web", "--auto-approve"]).ok();
+    shop.project.orch(&["restart", "web"]).ok();
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.contains("upgrade") && said.contains("--values=-") && said.contains("apply"), "{said}");
     assert!(!said.contains(SECRET), "{said}");
@@ -121,7 +121,7 @@ fn a_first_installation_that_fails_stays_to_be_looked_at() {
     shop.values("image: 'orch-test.invalid/web:1'");
     shop.project.orch(&["apply", "--auto-approve"]).exits(5).says(&["ImagePullBackOff", "left as it is"]);
     assert_eq!(shop.deployed(), 1);
-    assert_eq!(shop.project.state()["records"]["web"]["status"], "failed");
+    assert_eq!(shop.project.state()["state"]["records"]["web"]["status"], "failed");
     shop.values("");
     shop.project.apply();
     assert_eq!(shop.deployed(), 2);
@@ -132,12 +132,12 @@ fn a_first_installation_that_fails_stays_to_be_looked_at() {
 fn a_restart_starts_the_pods_again_and_a_stop_is_refused() {
     let shop = Shop::new(Kube::get(), "verbs", "helm");
     shop.project.apply();
-    shop.project.orch(&["restart", "web", "--auto-approve"]).ok();
+    shop.project.orch(&["restart", "web"]).ok();
     let template = shop.space.get("deployment/web").unwrap()["spec"]["template"].clone();
     assert!(template["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"].is_string(), "{template}");
     assert_eq!(shop.deployed(), 1);
     shop.is_settled();
-    shop.project.orch(&["stop", "web", "--auto-approve"]).exits(5).says(&["cannot be stopped", "replicas to 0"]);
+    shop.project.orch(&["stop", "web"]).exits(5).says(&["cannot be stopped", "replicas to 0"]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub(crate) use deployment::Deployment;
 pub(crate) use engine::{Engine, web_root};
 pub(crate) use hosts::{Fleet, Host};
-pub(crate) use kube::Kube;
+pub(crate) use kube::{Kube, Namespace};
 pub(crate) use own_engine::OwnEngine;
 pub(crate) use processes::Found;
 pub(crate) use project::{Project, files_below};

@@ -8,7 +8,7 @@ import urllib.parse
 
 from player.loop import Player
 
-from . import admin, discovery, errors, openapi, pod_logs, protobuf, selectors, table
+from . import admin, discovery, errors, openapi, pod_logs, port_forward, protobuf, selectors, table
 from .control import Control
 from .registry import Options, Registry
 from .scale import Scale
@@ -220,7 +220,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _openapi(self, rest):
         resources = self.server.registry.resources
         if rest == ["v2"]:
-            return self._answer(200, openapi.v2(), "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+            return self._answer(200, openapi.v2(), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
         if rest == ["v3"]:
             return self._answer(200, openapi.root(resources))
         if rest[:2] == ["v3", "api"] and len(rest) == 3:
@@ -279,8 +279,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if sub == "eviction":
             registry.delete(*where, {})
             return self._answer(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
-        if sub in ("exec", "portforward"):
-            raise errors.ApiError(501, "NotImplemented", f"this mock has no {sub}")
+        if sub == "portforward":
+            return self._forward(registry.get(*where))
+        if sub == "exec":
+            raise errors.ApiError(501, "NotImplemented", "this mock runs nothing, so it has no exec")
         if self.command in ("GET", "HEAD"):
             return self._one(registry.get(*where))
         if self.command == "PUT":
@@ -315,6 +317,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pod_logs.read(self.server.control, pod, self.query)
             return self._stream(pod_logs.follow(self.server.control, pod, self.query, self._stopped()), "text/plain")
         self._answer(200, pod_logs.read(self.server.control, pod, self.query).encode(), "text/plain")
+
+    def _forward(self, pod):
+        port_forward.refuse_unless_possible(pod, self.headers)
+        self.started, self.close_connection = True, True
+        self.send_response(101)
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Upgrade", "SPDY/3.1")
+        self.send_header("X-Stream-Protocol-Version", port_forward.PROTOCOL)
+        self.end_headers()
+        self.wfile.flush()
+        port_forward.PortForward(pod, self.rfile, self.wfile).run()
 
     # ---------------------------------------------------------------- how objects are shown
 

@@ -32,7 +32,8 @@ fn a_missing_kubectl_and_an_old_one_are_told() {
     let mut shop = Shop::new(kube, "kubectl");
     shop.manifest("config", &config("settings", "one"));
     let path = crate::support::Tools::get().path();
-    shop.project.set_env("PATH", "/usr/bin:/bin");
+    // Not even the machine's own.
+    shop.project.set_env("PATH", &shop.project.path("nothing").display().to_string());
     shop.project.orch(&["plan"]).exits(1).says(&["`kubectl` is not in PATH", "install kubectl"]);
     let old = "#!/bin/sh\necho '{\"clientVersion\": {\"major\": \"1\", \"minor\": \"20\"}}'\n";
     let folder = shop.project.script("old/kubectl", old).parent().unwrap().display().to_string();
@@ -133,7 +134,7 @@ fn pods_that_are_never_ready_are_told_when_their_time_is_over() {
     shop.manifest("web", &deployment("web", Kube::IMAGE, 1, &[super::SLEEPS, probe]));
     let ran = shop.project.orch(&["apply", "--auto-approve"]).exits(5);
     ran.says(&["not up within 3s", "Deployment/web: 0 of 1 pods are available"]);
-    assert_eq!(shop.project.state()["records"]["web"]["status"], "failed");
+    assert_eq!(shop.project.state()["state"]["records"]["web"]["status"], "failed");
     shop.manifest("web", &web(1, "one"));
     shop.file("", "");
     shop.project.apply();

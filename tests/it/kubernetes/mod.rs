@@ -16,7 +16,11 @@ pub(super) struct Shop<'a> {
 
 impl<'a> Shop<'a> {
     pub(super) fn new(kube: &'a Kube, name: &str) -> Self {
-        let shop = Self { project: kube.equip(Project::empty()), namespace: kube.namespace(name) };
+        let mut project = Project::empty();
+        for (name, value) in kube.env() {
+            project.set_env(&name, &value);
+        }
+        let shop = Self { project, namespace: kube.namespace(name) };
         shop.file("", "");
         shop
     }

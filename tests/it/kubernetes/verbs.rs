@@ -9,11 +9,11 @@ fn what_is_stopped_has_no_pod_and_comes_back_as_it_was() {
     shop.manifest("web", &web(2, "one"));
     shop.manifest("config", &config("settings", "one"));
     shop.project.apply();
-    shop.project.orch(&["stop", "web", "--auto-approve"]).ok();
+    shop.project.orch(&["stop", "web"]).ok();
     assert_eq!(shop.namespace.kubectl(&["get", "pods", "-o", "name"]), "");
     assert_eq!(shop.project.row("web")["state"], "stopped");
     assert_eq!(shop.value("settings", "key").as_deref(), Some("one"), "only what runs goes");
-    shop.project.orch(&["start", "web", "--auto-approve"]).ok();
+    shop.project.orch(&["start", "web"]).ok();
     let live = shop.namespace.get("deployment/web").unwrap();
     assert_eq!((&live["spec"]["replicas"], &live["status"]["availableReplicas"]), (&2.into(), &2.into()));
     shop.is_settled();
@@ -26,7 +26,7 @@ fn a_restart_makes_new_pods_and_nothing_else() {
     shop.project.apply();
     let pods = || shop.namespace.kubectl(&["get", "pods", "-o", "name"]);
     let before = pods();
-    shop.project.orch(&["restart", "web", "--auto-approve"]).ok();
+    shop.project.orch(&["restart", "web"]).ok();
     wait_until("the old pod is gone", || !pods().contains(&before));
     shop.is_settled();
     // The next change does not take that back.

@@ -36,7 +36,10 @@ fn orch(example: &Path, state: &Path, args: &[&str]) -> Output {
 
 /// A `PATH` with the real `helm` and `kubectl`, and a kubeconfig: that of `ORCH_TEST_KUBECONFIG`, or of an API server
 /// that ends with this process.
-#[expect(clippy::disallowed_methods, reason = "the test plays the part of the user, whose environment says where things are")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test plays the part of the user, whose environment says where things are"
+)]
 fn cluster() -> &'static (String, PathBuf) {
     use std::io::BufRead;
     use std::process::{ChildStdin, Stdio};

@@ -67,7 +67,7 @@ fn what_cannot_be_is_refused_in_the_words_of_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("object.yaml");
     let path = file.display().to_string();
-    let mut refused = |text: &str, args: &[&str], wanted: &str| {
+    let refused = |text: &str, args: &[&str], wanted: &str| {
         std::fs::write(&file, text).unwrap();
         let said = namespace.try_kubectl(&[args, &["--filename", &path]].concat()).unwrap_err();
         assert!(said.contains(wanted), "{said}");
@@ -88,7 +88,7 @@ fn what_cannot_be_is_refused_in_the_words_of_the_server() {
     let moved = other.replace("matchLabels: {app: web}", "matchLabels: {app: other}");
     refused(&moved, &["apply", "--server-side", "--force-conflicts"], "field is immutable");
     refused(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NO}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Bad_Name}\n",
         apply,
         "a lowercase RFC 1123 subdomain must consist of",
     );
@@ -129,7 +129,7 @@ fn workloads_become_ready_or_say_why_not() {
     // What was deleted is made again, and what is owned goes with its owner.
     namespace.kubectl(&["delete", "pods", "--selector", "app=good", "--wait=false"]);
     namespace.kubectl(&["rollout", "status", "deployment/good", "--timeout", "60s"]);
-    namespace.kubectl(&["delete", "deployments", "--all", "--cascade", "foreground"]);
+    namespace.kubectl(&["delete", "deployments", "--all", "--cascade=foreground"]);
     assert_eq!(namespace.kubectl(&["get", "replicasets", "--output", "name"]), "");
 }
 
@@ -252,5 +252,11 @@ fn a_server_of_a_tests_own_can_be_put_out_of_order() {
     kube.try_kubectl(&["create", "serviceaccount", "made", "--namespace", "kept"]).unwrap_err();
     kube.kubectl(&["get", "serviceaccount", "made", "--namespace", "kept"]);
     assert!(kube.server().requests().iter().any(|one| one.starts_with("POST /api/v1/namespaces/kept/serviceaccounts")));
+    // A watch from before the history was cut is refused, and a client lists again.
+    kube.server().compact();
+    let said = kube.kubectl(&["get", "--raw", "/api/v1/namespaces?watch=1&resourceVersion=1"]);
+    assert!(said.contains("too old resource version"), "{said}");
+    assert!(kube.server().state().contains("\"name\":\"made\""));
+    assert!(std::fs::read_to_string(kube.kubeconfig()).unwrap().contains("http://127.0.0.1:"));
     assert_eq!(kube.server().log(), "");
 }

@@ -18,6 +18,8 @@ mod docker;
 mod helm;
 #[cfg(feature = "demo")]
 mod hosts;
+#[cfg(feature = "demo")]
+mod kubernetes;
 mod process;
 #[cfg(feature = "demo")]
 mod secrets;

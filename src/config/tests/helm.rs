@@ -30,7 +30,10 @@ fn values_keep_their_types_and_profiles_go_before_them() {
          set: {image.tag: 1.2, a\\.b: \"7\"}\n",
         &["big"],
     );
-    assert_eq!(spec.values.json(), r#"{"f":1.5,"l":[],"m":{"a":1,"b":3},"n":1,"s":"true","t":true,"y":"yes","z":null}"#);
+    assert_eq!(
+        spec.values.json(),
+        r#"{"f":1.5,"l":[],"m":{"a":1,"b":3},"n":1,"s":"true","t":true,"y":"yes","z":null}"#
+    );
     assert_eq!(spec.set["image.tag"].json(), "1.2");
     assert_eq!(spec.set["a\\.b"].json(), "\"7\"");
     assert_eq!(Values::path("a\\.b.c").unwrap(), ["a.b", "c"]);

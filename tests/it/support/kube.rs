@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
+use super::Tools;
 use super::api_server::ApiServer;
-use super::{Project, Tools};
 
 /// The label of the namespaces that tests have made; what is played in a cluster of others is played in these alone.
 const LABEL: &str = "orch-test/namespace";
@@ -84,15 +84,7 @@ impl Kube {
         &self.kubeconfig
     }
 
-    /// A project whose runs find the cluster, and the real `kubectl` and `helm` on their `PATH`.
-    pub(crate) fn equip(&self, mut project: Project) -> Project {
-        for (name, value) in self.env() {
-            project.set_env(&name, &value);
-        }
-        project
-    }
-
-    /// What the environment of `kubectl`, `helm` and `orch` has to say for them to find the cluster.
+    /// What the environment of `kubectl`, `helm` and `orch` has to say for them to find each other and the cluster.
     pub(crate) fn env(&self) -> Vec<(String, String)> {
         let home = self.home.path().display().to_string();
         let pairs = [
@@ -126,12 +118,6 @@ impl Kube {
     /// As [`kubectl`](Self::kubectl), or what it has against it.
     pub(crate) fn try_kubectl(&self, args: &[&str]) -> Result<String, String> {
         self.run("kubectl", args, "")
-    }
-
-    /// What a command of helm 4 prints, without the last line's end.
-    #[track_caller]
-    pub(crate) fn helm(&self, args: &[&str]) -> String {
-        self.try_tool("helm", args).unwrap_or_else(|error| panic!("helm {args:?}: {error}"))
     }
 
     /// What a command prints, of `helm` (4), `helm3` or `kubectl`, or what it has against it.

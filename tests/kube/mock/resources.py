@@ -74,6 +74,7 @@ def _built_in():
         Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", status=True),
         Resource("", "v1", "Pod", "pods", "po", status=True, all=True),
         Resource("", "v1", "PodTemplate", "podtemplates"),
+        Resource("", "v1", "ReplicationController", "replicationcontrollers", "rc", status=True, scale=True, all=True),
         Resource("", "v1", "ResourceQuota", "resourcequotas", "quota", status=True),
         Resource("", "v1", "Secret", "secrets"),
         Resource("", "v1", "Service", "services", "svc", status=True, all=True),

@@ -220,7 +220,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _openapi(self, rest):
         resources = self.server.registry.resources
         if rest == ["v2"]:
-            return self._answer(200, openapi.v2(), "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+            return self._answer(200, openapi.v2(), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
         if rest == ["v3"]:
             return self._answer(200, openapi.root(resources))
         if rest[:2] == ["v3", "api"] and len(rest) == 3:

@@ -117,6 +117,8 @@ ReplicaSet: spec:ReplicaSetSpec status:ReplicaSetStatus
 ReplicaSetSpec: replicas:int=1 selector!:LabelSelector template:PodTemplateSpec minReadySeconds:int
 ReplicaSetStatus: observedGeneration:int replicas:int fullyLabeledReplicas:int readyReplicas:int
   availableReplicas:int terminatingReplicas:int conditions:[Condition|type]
+ReplicationController: spec:ReplicationControllerSpec status:ReplicaSetStatus
+ReplicationControllerSpec: replicas:int=1 selector:{str}@ template:PodTemplateSpec minReadySeconds:int
 StatefulSet: spec:StatefulSetSpec status:StatefulSetStatus
 StatefulSetSpec: replicas:int=1 selector!:LabelSelector template!:PodTemplateSpec serviceName:str=
   podManagementPolicy:str=OrderedReady updateStrategy:StatefulSetUpdateStrategy={} revisionHistoryLimit:int=10

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_secret_is_hidden_wherever_a_chart_puts_it() {
         let text =
-            "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\ndata: {a: \"x hunter2\", b: aHVudGVyMg==, c: no}\n";
+            "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\ndata: {a: \"x hunter2\", b: aHVudGVyMg==, c: zz}\n";
         let mut object = kube::objects(text, "shop").unwrap().remove(0);
         hide(&mut object, &["hunter2"]);
         assert!(
@@ -219,7 +219,7 @@ mod tests {
             "{}",
             object.shown
         );
-        hide(&mut object, &["no"]);
+        hide(&mut object, &["zz"]);
         assert_eq!(object.shown, "(sensitive)\n");
         assert!(object.secrets.contains_key("all"));
     }

@@ -62,7 +62,7 @@ fn what_is_wrong_with_a_release_is_said() {
     says("      chart: a/b\n      release: Web_1\n", "`Web_1` cannot be the name of a release");
     says("      chart: a/b\n      namespace: a.b\n", "`a.b` cannot be the name of a namespace");
     says("      chart: oci://u:p@h/web\n", "may not hold a password");
-    says("      chart: a/b\n      history_max: 1\n", "use a number from 2 to 1000");
+    says("      chart: a/b\n      history_max: 1\n", "1 is out of range");
     says("      chart: a/b\n      set: {'a[0].password': x}\n", "a secret may not be set at an index");
     says("      chart: a/b\n      set: {'a=b': x}\n", "is no path of a value");
     says("      chart: a/b\n      values_files: [none.yaml]\n", "cannot be read");

@@ -82,7 +82,8 @@ fn a_secret_reaches_the_cluster_and_no_argument() {
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    shop.backend(&format!("      values: {{note: 'x {SECRET} y'}}\n      set: {{db.password: {SECRET}}}\n"));
+    shop.project.write("secret", SECRET);
+    shop.backend("      values: {note: 'x ${file:secret} y'}\n      set: {db.password: \"${file:secret}\"}\n");
     shop.project.apply();
     shop.values("greeting: welcome");
     shop.project.apply();

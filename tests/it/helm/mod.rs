@@ -49,7 +49,10 @@ struct Shop<'k> {
 
 /// A project with the chart, whose orch finds `tool` (`helm` or `helm3`) as `helm`.
 fn project(kube: &Kube, namespace: &str, tool: &str) -> Project {
-    let mut project = kube.equip(Project::empty());
+    let mut project = Project::empty();
+    for (name, value) in kube.env() {
+        project.set_env(&name, &value);
+    }
     let bin = project.outer().join("bin");
     std::fs::create_dir(&bin).unwrap();
     symlink(Tools::get().bin(tool), bin.join("helm")).unwrap();

@@ -140,7 +140,8 @@ fn what_does_not_get_up_fails_early_and_goes_back() {
         let image = if why == "ImagePull" { "registry.invalid/web:1" } else { Kube::IMAGE };
         shop.manifest("web", &deployment("web", image, 1, &[line]));
         let failed = shop.project.orch(&["apply", "--auto-approve"]).exits(5);
-        let failed = failed.says(&["Deployment/web: pod web-", why, "event: ", "going back to the last healthy version"]);
+        let failed =
+            failed.says(&["Deployment/web: pod web-", why, "event: ", "going back to the last healthy version"]);
         drop(failed);
         let live = shop.namespace.get("deployment/web").unwrap();
         assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"], "one");

@@ -232,6 +232,8 @@ fn custom_resources_follow_their_definition() {
 fn a_server_of_a_tests_own_can_be_put_out_of_order() {
     let mut kube = Kube::own();
     kube.kubectl(&["create", "namespace", "kept"]);
+    // From now on kubectl knows what there is, and does not try to find that out again and again.
+    kube.kubectl(&["get", "namespace", "kept"]);
     kube.server().expire();
     let said = kube.try_kubectl(&["get", "namespaces"]).unwrap_err();
     assert!(said.contains("You must be logged in to the server"), "{said}");

@@ -18,7 +18,7 @@ pub(crate) struct ApiServer {
 impl ApiServer {
     /// A server that runs, which plays the controllers and the kubelet.
     pub(crate) fn start() -> Self {
-        // Not in a folder that outlives the machine's next start: nobody is left to remove that of a shared server.
+        // The folder of a server that all tests share is removed by the server: nobody else is left by then.
         let folder = tempfile::Builder::new().prefix("kube-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut server = Self { folder, port: 0, running: None };
         server.again();
@@ -43,6 +43,7 @@ impl ApiServer {
         let mut command = Command::new(script);
         command.args(["--play", "--until-eof", "--port", &self.port.to_string()]);
         command.arg("--kubeconfig").arg(self.kubeconfig()).arg("--data").arg(self.folder.path().join("data"));
+        command.arg("--folder").arg(self.folder.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("python3 is needed: use `tests/run`");
         let mut said = String::new();

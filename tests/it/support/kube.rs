@@ -24,7 +24,7 @@ const LABEL: &str = "orch-test/namespace";
 pub(crate) struct Kube {
     kubeconfig: PathBuf,
     /// Where `kubectl` and `helm` keep what they have learned, so that nothing of the user's comes in.
-    home: tempfile::TempDir,
+    home: PathBuf,
     server: Option<ApiServer>,
     /// Plays what the cluster lacks, for as long as its standard input is open.
     _player: Option<(Child, ChildStdin)>,
@@ -47,12 +47,14 @@ impl Kube {
     pub(crate) fn own() -> Self {
         let server = ApiServer::start();
         let kubeconfig = server.kubeconfig();
-        let home = tempfile::tempdir_in(server.folder()).unwrap();
+        let home = server.folder().join("home");
+        std::fs::create_dir(&home).unwrap();
         Self { kubeconfig, home, server: Some(server), _player: None }
     }
 
     fn of_others(kubeconfig: PathBuf) -> Self {
-        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kube-home");
+        std::fs::create_dir_all(&home).unwrap();
         let mut kube = Self { kubeconfig, home, server: None, _player: None };
         // Every controller manager publishes this one.
         let controlled = kube.try_kubectl(&["get", "configmap", "kube-root-ca.crt", "-n", "kube-system"]).is_ok();
@@ -86,7 +88,7 @@ impl Kube {
 
     /// What the environment of `kubectl`, `helm` and `orch` has to say for them to find each other and the cluster.
     pub(crate) fn env(&self) -> Vec<(String, String)> {
-        let home = self.home.path().display().to_string();
+        let home = self.home.display().to_string();
         let pairs = [
             ("PATH", Tools::get().path()),
             ("KUBECONFIG", self.kubeconfig.display().to_string()),
@@ -127,7 +129,7 @@ impl Kube {
 
     fn run(&self, tool: &str, args: &[&str], input: &str) -> Result<String, String> {
         let mut command = Command::new(Tools::get().bin(tool));
-        command.args(args).env_clear().envs(self.env()).current_dir(self.home.path());
+        command.args(args).env_clear().envs(self.env()).current_dir(&self.home);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // It may end without reading all of it.

@@ -105,6 +105,11 @@ class Deletion:
             elif self.store.get(resource.key, metadata.get("namespace"), metadata["name"]):
                 self.delete(resource, metadata.get("namespace"), metadata["name"], {})
 
+    def is_orphan(self, object):
+        """Whether an object has owners, and none of them is there."""
+        owners = object["metadata"].get("ownerReferences") or []
+        return bool(owners) and not any(self._is_there(one, object["metadata"].get("namespace")) for one in owners)
+
     def _is_there(self, reference, namespace):
         resource = self.resources.of_kind(reference["apiVersion"], reference["kind"])
         if resource is None:

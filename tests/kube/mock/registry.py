@@ -64,7 +64,7 @@ class Registry(Deletion):
                 raise errors.already_exists(resource, metadata["name"])
             object = self._new(resource, namespace, object, options)
             apply.update(None, object, resource.type(options.version), options.manager)
-            return self._created(resource, object, options)
+            return self._created(resource, namespace, object, options)
 
     def update(self, resource, namespace, name, body, options, subresource=""):
         with self.store.lock:
@@ -123,7 +123,7 @@ class Registry(Deletion):
             managed = object["metadata"].pop("managedFields", [])
             object = self._new(resource, namespace, object, options)
             object["metadata"]["managedFields"] = managed
-            return self._created(resource, object, options), True
+            return self._created(resource, namespace, object, options), True
         current = self._in_version(resource, before, options.version)
         wanted = config["metadata"].pop("resourceVersion", None)
         if wanted and wanted != before["metadata"]["resourceVersion"]:
@@ -221,12 +221,15 @@ class Registry(Deletion):
         if causes:
             raise errors.invalid(resource, object["metadata"]["name"], causes)
 
-    def _created(self, resource, object, options):
+    def _created(self, resource, namespace, object, options):
         if options.dry_run:
             return object
         object = self.store.put(resource.key, self._stored(resource, object))
         if resource.key == DEFINITIONS:
             self.resources.define(object)
+        if self.is_orphan(object):
+            # The garbage collector finds what was made for an owner that went meanwhile.
+            self.delete(resource, namespace, object["metadata"]["name"], {})
         return self._in_version(resource, object, options.version)
 
     def _change(self, resource, before, object, options, subresource, applied=False):

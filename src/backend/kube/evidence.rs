@@ -46,7 +46,7 @@ async fn events(api: &Api, shown: &[&Seen]) -> Result<Vec<String>, BackendError>
                 let owned = kind == "ReplicaSet" && name.starts_with(&format!("{}-", seen.id.name));
                 own || owned || (kind == "Pod" && seen.pods.iter().any(|pod| pod == name))
             };
-            if !shown.iter().any(|seen| concerns(&seen)) {
+            if !shown.iter().any(concerns) {
                 continue;
             }
             let at = [text("/lastTimestamp"), text("/eventTime"), text("/metadata/creationTimestamp")];

@@ -257,8 +257,9 @@ impl Target<'_> {
             let id = &object.id;
             let waits = id.namespace.as_ref().is_some_and(|namespace| namespaces.contains(namespace))
                 || kinds.iter().any(|(group, kind)| group == id.group() && *kind == id.kind);
-            // A job is deleted and made anew where it changes.
-            !waits && !(id.kind == "Job" && live.is_some())
+            // A job that changes is deleted and made anew.
+            let is_made_anew = id.kind == "Job" && live.is_some();
+            !waits && !is_made_anew
         };
         // As it would be applied: without its stamps, the server would take them away.
         let asked = objects.iter().zip(&live).filter(can_be_asked).map(|(object, _)| object);

@@ -10,6 +10,7 @@ fn kill(shop: &Shop<'_>, args: &[&str], point: &str, passes: usize) -> bool {
     let mut command = shop.project.command(args);
     command.env("FAILPOINTS", format!("{point}={passes}*off->return"));
     let ran = shop.project.spawn(command, args).end();
+    assert!(matches!(ran.code, None | Some(0)), "{point} after {passes} passes: {ran}");
     ran.code.is_none()
 }
 
@@ -68,6 +69,7 @@ fn an_apply_that_is_killed_anywhere_is_finished_by_the_next() {
 #[test]
 fn a_first_apply_and_a_destroy_that_are_killed_leave_nothing_behind() {
     let shop = Shop::new(Kube::get(), "made");
+    shop.file("", "    timeout: 40s\n");
     shop.manifest("web", &web(1, "one"));
     shop.manifest("config", &config("settings", "one"));
     let mut covered = 0;

@@ -42,9 +42,9 @@ fn orch(example: &Path, state: &Path, args: &[&str]) -> Output {
 )]
 fn cluster() -> &'static (String, PathBuf) {
     use std::io::BufRead;
-    use std::process::{ChildStdin, Stdio};
+    use std::process::{Child, Stdio};
     static CLUSTER: OnceLock<(String, PathBuf)> = OnceLock::new();
-    static SERVER: OnceLock<ChildStdin> = OnceLock::new();
+    static SERVER: OnceLock<Child> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let tools = std::env::var("ORCH_TEST_TOOLS").unwrap_or_else(|_| {
             let output = Command::new(root().join("tests/tools")).stdin(Stdio::null()).output().unwrap();
@@ -63,7 +63,7 @@ fn cluster() -> &'static (String, PathBuf) {
         std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert!(said.starts_with("ready "), "the API server does not start: {said}");
         // It ends when its standard input does, which is with this process.
-        SERVER.set(child.stdin.take().unwrap()).unwrap();
+        SERVER.set(child).unwrap();
         (path, kubeconfig)
     })
 }

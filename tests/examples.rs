@@ -27,7 +27,45 @@ fn examples() -> Vec<PathBuf> {
 fn orch(example: &Path, state: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orch"));
     command.arg("-C").arg(example).arg("--state-dir").arg(state).args(args);
+    if example.ends_with("helm") {
+        let (path, kubeconfig) = cluster();
+        command.env("PATH", path).env("KUBECONFIG", kubeconfig).env("HOME", state);
+    }
     command.env("XDG_CONFIG_HOME", state).env_remove("ORCH_FILE").env_remove("ORCH_PROFILES").output().unwrap()
+}
+
+/// A `PATH` with the real `helm` and `kubectl`, and a kubeconfig: that of `ORCH_TEST_KUBECONFIG`, or of an API server
+/// that ends with this process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test plays the part of the user, whose environment says where things are"
+)]
+fn cluster() -> &'static (String, PathBuf) {
+    use std::io::BufRead;
+    use std::process::{Child, Stdio};
+    static CLUSTER: OnceLock<(String, PathBuf)> = OnceLock::new();
+    static SERVER: OnceLock<Child> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let tools = std::env::var("ORCH_TEST_TOOLS").unwrap_or_else(|_| {
+            let output = Command::new(root().join("tests/tools")).stdin(Stdio::null()).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        });
+        let path = format!("{tools}/bin:/usr/local/bin:/usr/bin:/bin");
+        if let Some(file) = std::env::var_os("ORCH_TEST_KUBECONFIG").filter(|file| !file.is_empty()) {
+            return (path, PathBuf::from(file));
+        }
+        let folder = tempfile::Builder::new().prefix("kube-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
+        let kubeconfig = folder.join("kubeconfig");
+        let mut command = Command::new(root().join("tests/kube/apiserver"));
+        command.args(["--play", "--until-eof", "--kubeconfig"]).arg(&kubeconfig);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.starts_with("ready "), "the API server does not start: {said}");
+        // It ends when its standard input does, which is with this process.
+        SERVER.set(child).unwrap();
+        (path, kubeconfig)
+    })
 }
 
 #[test]
@@ -375,4 +413,22 @@ fn the_harness_runs_its_test_on_either_deployment() {
         let left = docker(&["ps", "--all", "--format", "{{.Names}}"]);
         assert!(!left.contains(&own), "{left}");
     }
+}
+
+#[test]
+fn the_example_of_a_chart_comes_up_changes_and_goes() {
+    let (example, state) = (root().join("examples/helm"), tempfile::tempdir().unwrap());
+    let orch = |args: &[&str], code: i32| {
+        let Output { status, stdout, stderr } = orch(&example, state.path(), args);
+        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        assert_eq!(status.code(), Some(code), "orch {args:?}: {said}");
+        said
+    };
+    orch(&["apply", "--auto-approve"], 0);
+    orch(&["plan", "--detailed-exitcode"], 0);
+    let plan = orch(&["plan", "--detailed-exitcode", "--profile", "retrieval"], 2);
+    assert!(plan.contains("-  replicas: 2") && plan.contains("+  replicas: 3"), "{plan}");
+    orch(&["apply", "--auto-approve", "--profile", "retrieval"], 0);
+    orch(&["plan", "--detailed-exitcode", "--profile", "retrieval"], 0);
+    orch(&["destroy", "--auto-approve"], 0);
 }

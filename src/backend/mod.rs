@@ -6,7 +6,10 @@
 pub mod docker;
 #[cfg(test)]
 pub mod fake;
+pub mod helm;
 pub mod host;
+pub mod kube;
+pub mod kubernetes;
 pub mod package;
 pub mod process;
 pub mod ssh;

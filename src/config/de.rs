@@ -23,7 +23,7 @@ use crate::model::{HOST_REFERENCE, SERVICE_REFERENCE};
 /// Asks for a node with its place: a sequence of file, start, end, shape and the node itself.
 pub(crate) const NODE: &str = "$orch::node";
 
-/// Asks for a text that may be sensitive: a sequence of the flag and the text.
+/// Asks for a text that may be sensitive: a sequence of the flag, the text, and whether it stands without quotes.
 pub(crate) const TEXT: &str = "$orch::text";
 
 /// What a node looks like, before it is decoded.
@@ -129,6 +129,8 @@ struct Scalar<'a> {
     text: Cow<'a, str>,
     /// Neither quoted nor a block, or made from `${...}`: it may be a number, true or false.
     plain: bool,
+    /// Neither quoted nor a block, whatever was put in.
+    bare: bool,
     sensitive: bool,
 }
 
@@ -176,10 +178,10 @@ impl<'a, 's> NodeDe<'a, 's> {
             return Err(self.expected(what));
         }
         if self.role == Role::Key || !text.contains("${") {
-            return Ok(Scalar { text: Cow::Borrowed(text), plain: *plain, sensitive: false });
+            return Ok(Scalar { text: Cow::Borrowed(text), plain: *plain, bare: *plain, sensitive: false });
         }
         let expanded = self.cx.scope.expand(text, node.span).ok_or(Error::Reported)?;
-        Ok(Scalar { text: Cow::Owned(expanded.text), plain: true, sensitive: expanded.sensitive })
+        Ok(Scalar { text: Cow::Owned(expanded.text), plain: true, bare: *plain, sensitive: expanded.sensitive })
     }
 
     /// A scalar where nothing sensitive may stand.
@@ -309,7 +311,7 @@ impl<'de> Deserializer<'de> for NodeDe<'_, '_> {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
         match name {
             NODE => visitor.visit_seq(NodeParts { node: self, next: 0 }),
-            TEXT => visitor.visit_seq(TextParts(Some(self.scalar("a text")?), None)),
+            TEXT => visitor.visit_seq(TextParts::of(self.scalar("a text")?)),
             _ => visitor.visit_newtype_struct(self),
         }
     }

@@ -291,6 +291,67 @@ impl<'de> Deserialize<'de> for RawText {
     }
 }
 
+/// Any scalar with its type: what stands without quotes may be a number, true or false.
+#[derive(Debug, Clone)]
+pub(crate) struct RawScalar {
+    /// As it is written.
+    pub(crate) text: Text,
+    /// Whether it stands without quotes.
+    pub(crate) bare: bool,
+}
+
+impl<'de> Deserialize<'de> for RawScalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+
+        impl<'de> Visitor<'de> for ScalarVisitor {
+            type Value = RawScalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a scalar")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<RawScalar, A::Error> {
+                let sensitive: bool = next(&mut parts)?;
+                let text: Box<str> = next(&mut parts)?;
+                let bare = next(&mut parts)?;
+                Ok(RawScalar { text: if sensitive { Text::sensitive(text) } else { Text::plain(text) }, bare })
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(TEXT, ScalarVisitor)
+    }
+}
+
+/// Anything that YAML can say: what another tool gets as it is.
+#[derive(Debug, Clone)]
+pub(crate) enum RawTree {
+    /// Nothing: an empty value, `~` or `null`.
+    Null,
+    /// A scalar.
+    Scalar(RawScalar),
+    /// A list.
+    List(Vec<Field<RawTree>>),
+    /// A map.
+    Map(Entries<RawTree>),
+}
+
+impl<'de> FromNode<'de> for RawTree {
+    fn from_node<A: SeqAccess<'de>>(_: Span, shape: Shape, mut node: A) -> Result<Self, A::Error> {
+        match shape {
+            Shape::Scalar => next::<Option<RawScalar>, A>(&mut node).map(|it| it.map_or(Self::Null, Self::Scalar)),
+            Shape::List => next(&mut node).map(Self::List),
+            Shape::Map => next(&mut node).map(Self::Map),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RawTree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_node(deserializer)
+    }
+}
+
 /// The schema of any scalar: what is meant as a text need not be quoted.
 pub(crate) fn scalar_schema() -> Schema {
     json_schema!({"type": ["string", "number", "boolean"]})
@@ -320,6 +381,8 @@ macro_rules! schema {
 pub(crate) use schema;
 
 schema!(RawText, |_generator| scalar_schema());
+schema!(RawScalar, |_generator| scalar_schema());
+schema!(RawTree, |_generator| json_schema!(true));
 schema!(@[T] Field<T>, |generator| generator.subschema_for::<T>());
 schema!(@[T] Entries<T>, |generator| generator.subschema_for::<BTreeMap<String, T>>());
 schema!(@[T] OneOrMany<T>, |generator| {

@@ -157,7 +157,12 @@ impl<'d> Services<'d> {
     }
 
     fn check_profiles(&self, profiles: &[String]) {
-        let known: BTreeSet<&str> = self.drafts.iter().flat_map(|draft| &draft.profiles).map(String::as_str).collect();
+        let known: BTreeSet<&str> = self
+            .drafts
+            .iter()
+            .flat_map(|draft| draft.profiles.iter().chain(&draft.profiles_of_values))
+            .map(String::as_str)
+            .collect();
         for profile in profiles.iter().filter(|profile| !known.contains(profile.as_str())) {
             let message = format!("no service has the profile `{}`", shorten(profile));
             let near = closest(profile, known.iter().copied());

@@ -260,6 +260,17 @@ pub fn effect_of(backend: BackendKind, path: &str) -> Effect {
         (BackendKind::Package, "host" | "install_path") => Effect::Replace,
         (BackendKind::Package, "package" | "ports") => Effect::Record,
         (BackendKind::Package, "keep") => Effect::Update,
+        (BackendKind::Helm, "release" | "namespace" | "cluster") => Effect::Replace,
+        (
+            BackendKind::Helm,
+            "chart" | "version" | "create_namespace" | "kube_context" | "kubeconfig" | "timeout" | "history_max",
+        ) => Effect::Record,
+        (BackendKind::Helm, "adopted_revision") => Effect::Update,
+        (BackendKind::Helm, "values_files") if path.ends_with(".path") => Effect::Record,
+        (BackendKind::Kubernetes, "cluster" | "namespace") => Effect::Replace,
+        (BackendKind::Kubernetes, "kubeconfig" | "kube_context" | "prune" | "server_side" | "force_conflicts") => {
+            Effect::Record
+        }
         (BackendKind::Wireguard, "interface") => Effect::Replace,
         (BackendKind::Wireguard, "config") => Effect::Record,
         (_, "backend" | "kind") => Effect::Replace,

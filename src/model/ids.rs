@@ -76,6 +76,10 @@ pub enum BackendKind {
     Systemd,
     /// A package on a host.
     Package,
+    /// A release of a Helm chart.
+    Helm,
+    /// Manifests that are applied to a Kubernetes cluster.
+    Kubernetes,
     /// A WireGuard interface of this machine.
     Wireguard,
     /// Something that orch does not run but waits for.
@@ -90,6 +94,8 @@ impl fmt::Display for BackendKind {
             Self::Ssh => "ssh",
             Self::Systemd => "systemd",
             Self::Package => "package",
+            Self::Helm => "helm",
+            Self::Kubernetes => "kubernetes",
             Self::Wireguard => "wireguard",
             Self::External => "external",
         })
@@ -102,9 +108,22 @@ impl BackendKind {
     #[must_use]
     pub fn restamps(self) -> bool {
         match self {
-            Self::Process | Self::Ssh | Self::Systemd | Self::Package | Self::Wireguard | Self::External => true,
+            Self::Process
+            | Self::Ssh
+            | Self::Systemd
+            | Self::Package
+            | Self::Helm
+            | Self::Kubernetes
+            | Self::Wireguard
+            | Self::External => true,
             Self::Docker => false,
         }
+    }
+
+    /// Whether what the backend says of the health of an object that starts is how far it is.
+    #[must_use]
+    pub fn reports_progress(self) -> bool {
+        matches!(self, Self::Helm | Self::Kubernetes)
     }
 
     /// Whether an object stays the same object when its definition changes: it is a place with a name,
@@ -112,7 +131,7 @@ impl BackendKind {
     #[must_use]
     pub fn is_slot(self) -> bool {
         match self {
-            Self::Ssh | Self::Systemd | Self::Package | Self::Wireguard => true,
+            Self::Ssh | Self::Systemd | Self::Package | Self::Helm | Self::Kubernetes | Self::Wireguard => true,
             Self::Process | Self::Docker | Self::External => false,
         }
     }

@@ -56,6 +56,9 @@ pub struct ObservedObject {
     /// What the backend itself says of its health; `None` where it knows no finer state than running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Health>,
+    /// Why it will not get well by itself, in the backend's words: a gate that waits for it is missed with that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// What it takes to bring back an object that differs from what it was made as.
@@ -94,6 +97,7 @@ impl ObservedObject {
             drift: Vec::new(),
             repair: None,
             reported: None,
+            failure: None,
         }
     }
 

@@ -1,9 +1,9 @@
 //! Which machines a backend has to do with: those that the file gives it, and those that it left
 //! something on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{BackendKind, Desired, InstanceKey, Place};
+use crate::model::{BackendKind, Desired, FieldValue, InstanceKey, KubeCluster, Place, Spec};
 use crate::state::State;
 
 /// The machines of a backend, by their key. What the file says of a machine goes before what is recorded.
@@ -32,4 +32,27 @@ pub(super) fn places(kind: BackendKind, desired: &Desired, recorded: &State) -> 
     }
     places.extend(wanted.map(|place| (place.key(), place)));
     places
+}
+
+/// The clusters, and the namespaces in them, that have services of manifests. What the file says of a cluster goes
+/// before what is recorded.
+pub(super) fn clusters(desired: &Desired, recorded: &State) -> BTreeSet<(KubeCluster, String)> {
+    let wanted = desired.services.values().filter_map(|service| match &service.spec {
+        Spec::Kubernetes(spec) => Some((spec.cluster.clone(), spec.namespace.clone())),
+        _ => None,
+    });
+    let own = recorded.records.values().filter(|record| record.backend == BackendKind::Kubernetes);
+    let of_record = own.filter_map(|record| {
+        let text = |path: &str| match record.fields.get(path) {
+            Some(FieldValue::Plain(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let cluster = KubeCluster { kubeconfig: text("kubeconfig"), context: text("kube_context") };
+        Some((cluster, text("namespace")?))
+    });
+    let mut places: BTreeMap<(String, String), KubeCluster> = BTreeMap::new();
+    for (cluster, namespace) in wanted.chain(of_record) {
+        places.entry((cluster.key(), namespace)).or_insert(cluster);
+    }
+    places.into_iter().map(|((_, namespace), cluster)| (cluster, namespace)).collect()
 }

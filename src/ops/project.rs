@@ -8,9 +8,12 @@ use jiff::Timestamp;
 
 use super::OpError;
 use super::managed;
-use super::places::places;
+use super::places::{clusters, places};
 use crate::backend::docker::{DockerBackend, DockerSettings, Known};
+use crate::backend::helm::{HelmBackend, HelmSettings, Known as KnownRelease};
 use crate::backend::host::Hosts;
+use crate::backend::kube::Kube;
+use crate::backend::kubernetes::{KubernetesBackend, KubernetesSettings};
 use crate::backend::package::{PackageBackend, PackageSettings};
 use crate::backend::process::ProcessBackend;
 use crate::backend::ssh::SshBackend;
@@ -20,7 +23,8 @@ use crate::backend::{Observers, Operator, Operators};
 use crate::config::{self, Diagnostics, LoadOptions, Loaded};
 use crate::health::ProbeEnv;
 use crate::model::{
-    Address, BackendKind, Desired, DigestKey, FieldValue, Instance, ObjectId, Pins, Service, ServiceName, Spec,
+    ADOPTED_REVISION, Address, BackendKind, Desired, DigestKey, FieldValue, Instance, KubeCluster, ObjectId, Pins,
+    Service, ServiceName, Spec,
 };
 use crate::plan::PlanSource;
 use crate::state::{Record, State, Store};
@@ -49,6 +53,8 @@ pub struct Project {
     pub store: Store,
     /// The machines that it reaches; connections are shared by all that looks and changes.
     hosts: Hosts,
+    /// The clusters that it reaches, likewise.
+    kube: Arc<Kube>,
     options: Options,
 }
 
@@ -78,7 +84,8 @@ impl Project {
             Some(folder) => options.load.cwd.join(folder),
             None => loaded.desired.settings.state_dir.clone(),
         };
-        Ok(Self { store: Store::at(state_dir), loaded, hosts: Hosts::default(), options })
+        let kube = Arc::new(Kube::new(options.load.env.clone()));
+        Ok(Self { store: Store::at(state_dir), loaded, hosts: Hosts::default(), kube, options })
     }
 
     /// What it was opened with.
@@ -176,6 +183,15 @@ impl Project {
                 },
             ));
         }
+        if let Some(helm) = self.helm(key, recorded) {
+            backends.push((BackendKind::Helm, helm));
+        }
+        let places = clusters(desired, recorded);
+        if !places.is_empty() {
+            let scope = key.digest([b"kubernetes scope".as_slice()]).short();
+            let settings = KubernetesSettings { project, scope, places };
+            backends.push((BackendKind::Kubernetes, Arc::new(KubernetesBackend::new(self.kube.clone(), settings))));
+        }
         if let Some(wireguard) = self.wireguard(recorded) {
             backends.push((BackendKind::Wireguard, wireguard));
         }
@@ -213,6 +229,54 @@ impl Project {
             known,
             pending: begun,
         }
+    }
+
+    /// The backend of releases, where the file or the records have one.
+    fn helm(&self, key: &DigestKey, recorded: &State) -> Option<Arc<HelmBackend>> {
+        let desired = &self.loaded.desired;
+        let releases = || recorded.records.iter().filter(|(_, record)| record.backend == BackendKind::Helm);
+        let mut places: BTreeSet<(KubeCluster, Option<String>)> = BTreeSet::new();
+        for service in desired.services.values() {
+            if let Spec::Helm(spec) = &service.spec {
+                places.insert((spec.cluster.clone(), Some(spec.namespace.clone())));
+            }
+        }
+        let wanted: BTreeSet<KubeCluster> = places.iter().map(|(cluster, _)| cluster.clone()).collect();
+        let of_record = |record: &Record| {
+            let text = |name: &str| match record.fields.get(name) {
+                Some(FieldValue::Plain(text)) => Some(text.clone()),
+                _ => None,
+            };
+            (KubeCluster { kubeconfig: text("kubeconfig"), context: text("kube_context") }, text("namespace"))
+        };
+        places.extend(releases().map(|(_, record)| of_record(record)));
+        // What a killed run began may have no record yet, and the file may no longer say where it is.
+        let begun = recorded.pending.iter().filter(|(_, pending)| pending.backend == BackendKind::Helm);
+        let mut unknown =
+            begun.filter(|(at, _)| !recorded.records.contains_key(*at) && !desired.services.contains_key(&at.service));
+        if unknown.next().is_some() {
+            let all = if wanted.is_empty() { BTreeSet::from([KubeCluster::default()]) } else { wanted };
+            places.extend(all.into_iter().map(|cluster| (cluster, None)));
+        }
+        if places.is_empty() {
+            return None;
+        }
+        let known = releases().filter_map(|(address, record)| {
+            let adopted = match record.fields.get(ADOPTED_REVISION) {
+                Some(FieldValue::Plain(number)) => number.parse().ok(),
+                _ => None,
+            };
+            let (address, op_id) = (address.clone(), record.op_id.clone());
+            Some((record.object.clone()?, KnownRelease { address, op_id, revision: record.revision, adopted }))
+        });
+        let settings = HelmSettings {
+            project: desired.project.clone(),
+            scope: key.digest([b"helm scope".as_slice()]).short(),
+            folder: self.store.dir().join("helm"),
+            places,
+            known: known.collect(),
+        };
+        Some(Arc::new(HelmBackend::new(settings, self.kube.clone())))
     }
 
     fn process(&self) -> Arc<ProcessBackend> {

@@ -11,9 +11,15 @@ mod campaign;
 #[cfg(feature = "demo")]
 mod cli;
 #[cfg(feature = "demo")]
+mod cluster;
+#[cfg(feature = "demo")]
 mod docker;
 #[cfg(feature = "demo")]
+mod helm;
+#[cfg(feature = "demo")]
 mod hosts;
+#[cfg(feature = "demo")]
+mod kubernetes;
 mod process;
 #[cfg(feature = "demo")]
 mod secrets;

@@ -39,18 +39,31 @@ impl<'de> SeqAccess<'de> for NodeParts<'_, '_> {
 }
 
 /// The answer to [`TEXT`].
-pub(super) struct TextParts<'a>(pub(super) Option<Scalar<'a>>, pub(super) Option<Cow<'a, str>>);
+pub(super) struct TextParts<'a> {
+    sensitive: Option<bool>,
+    text: Option<Cow<'a, str>>,
+    bare: Option<bool>,
+}
+
+impl<'a> TextParts<'a> {
+    pub(super) fn of(scalar: Scalar<'a>) -> Self {
+        let Scalar { text, bare, sensitive, .. } = scalar;
+        Self { sensitive: Some(sensitive), text: Some(text), bare: Some(bare) }
+    }
+}
 
 impl<'de> SeqAccess<'de> for TextParts<'_> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        if let Some(scalar) = self.0.take() {
-            self.1 = Some(scalar.text);
-            return seed.deserialize(scalar.sensitive.into_deserializer()).map(Some);
+        if let Some(sensitive) = self.sensitive.take() {
+            return seed.deserialize(sensitive.into_deserializer()).map(Some);
         }
-        let Some(text) = self.1.take() else { return Ok(None) };
-        seed.deserialize(StrDeserializer::new(&text)).map(Some)
+        if let Some(text) = self.text.take() {
+            return seed.deserialize(StrDeserializer::new(&text)).map(Some);
+        }
+        let Some(bare) = self.bare.take() else { return Ok(None) };
+        seed.deserialize(bare.into_deserializer()).map(Some)
     }
 }
 

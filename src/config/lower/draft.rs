@@ -22,6 +22,8 @@ pub(crate) struct Draft {
     /// Whether it has a check, be it a wrong one.
     pub(crate) has_check: bool,
     pub(crate) profiles: Vec<String>,
+    /// Profiles that it has values for, without being a part of them.
+    pub(crate) profiles_of_values: Vec<String>,
     /// Whether the active profiles leave it in.
     pub(crate) active: bool,
     pub(crate) dependencies: Vec<DraftDependency>,
@@ -71,6 +73,8 @@ pub(crate) enum SlotKind {
     Folder,
     /// A file.
     File,
+    /// A release of a chart.
+    Release,
 }
 
 impl Slot {
@@ -80,6 +84,10 @@ impl Slot {
 
     pub(super) fn folder(span: Span, name: String) -> Self {
         Self { span, kind: SlotKind::Folder, name }
+    }
+
+    pub(super) fn release(span: Span, name: String) -> Self {
+        Self { span, kind: SlotKind::Release, name }
     }
 
     pub(super) fn file(span: Span, name: String) -> Self {

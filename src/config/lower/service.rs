@@ -48,6 +48,7 @@ impl Lowering<'_> {
             kind: None,
             has_check: false,
             profiles: Vec::new(),
+            profiles_of_values: Vec::new(),
             active: true,
             dependencies: Vec::new(),
             ports: Vec::new(),
@@ -81,7 +82,13 @@ impl Lowering<'_> {
             Some(RawBackend::Ssh(ssh)) => self.ssh_target(ssh, raw.backend.span),
             Some(RawBackend::Systemd(unit)) => self.target(unit.host.as_ref(), unit.hosts.as_ref()),
             Some(RawBackend::Package(package)) => self.target(package.host.as_ref(), package.hosts.as_ref()),
-            Some(RawBackend::Process(_) | RawBackend::Docker(_) | RawBackend::External(_)) => Target::Here,
+            Some(
+                RawBackend::Process(_)
+                | RawBackend::Docker(_)
+                | RawBackend::Helm(_)
+                | RawBackend::Kubernetes(_)
+                | RawBackend::External(_),
+            ) => Target::Here,
             // What runs it is not known, so nothing is said of what its texts may say.
             None => Target::Wrong,
         };
@@ -123,6 +130,8 @@ impl Lowering<'_> {
             RawBackend::Ssh(_) => BackendKind::Ssh,
             RawBackend::Systemd(_) => BackendKind::Systemd,
             RawBackend::Package(_) => BackendKind::Package,
+            RawBackend::Helm(_) => BackendKind::Helm,
+            RawBackend::Kubernetes(_) => BackendKind::Kubernetes,
             RawBackend::External(_) => BackendKind::External,
         });
         self.fits(raw, backend, draft.kind);
@@ -163,6 +172,8 @@ impl Lowering<'_> {
                 spec.ports = self.ports(raw.ports.as_ref(), probed, draft);
                 Some(Spec::Package(Box::new(spec)))
             }
+            RawBackend::Helm(raw) => Some(Spec::Helm(Box::new(self.helm(raw, draft)?))),
+            RawBackend::Kubernetes(raw) => Some(Spec::Kubernetes(Box::new(self.kubernetes(raw, draft)?))),
             RawBackend::External(_) => {
                 self.external(raw, &checks.list);
                 Some(Spec::External(ExternalSpec {}))
@@ -182,7 +193,7 @@ impl Lowering<'_> {
             lifecycle: lowered_lifecycle(lifecycle),
             triggers,
             renamed_from: draft.renamed_from.as_ref().map(|(_, name)| name.clone()),
-            timeout: given(raw.timeout.as_ref()).map_or(self.default_timeout, |period| period.0),
+            timeout: self.timeout(raw),
             settle: given(raw.settle.as_ref()).map_or(SETTLE, |delay| delay.0),
         };
         draft.service = match self.target {
@@ -191,6 +202,17 @@ impl Lowering<'_> {
             Target::Many(list) => Some(Service { hosts: Some(list.clone()), ..service }),
             Target::Wrong => None,
         };
+    }
+
+    /// How long a step may take: as long as the tool that does it may, where only that is given.
+    fn timeout(&self, raw: &RawService) -> Duration {
+        let of_tool = match raw.backend.get() {
+            Some(RawBackend::Helm(helm)) => given(helm.timeout.as_ref()).map(|period| period.0),
+            Some(RawBackend::Kubernetes(raw)) => given(raw.timeout.as_ref()).map(|period| period.0),
+            _ => None,
+        };
+        let given = given(raw.timeout.as_ref()).map(|period| period.0);
+        given.unwrap_or_else(|| of_tool.map_or(self.default_timeout, |of_tool| of_tool.max(self.default_timeout)))
     }
 
     /// Whether what runs a service can run one of its kind.
@@ -204,6 +226,14 @@ impl Lowering<'_> {
             (Kind::Job, BackendKind::Package) => (
                 "a package cannot be a job".to_owned(),
                 "use `post_install` for what runs once with each release, or `backend: {type: ssh, ...}` for a job",
+            ),
+            (Kind::Job, BackendKind::Helm) => (
+                "a release of a chart cannot be a job".to_owned(),
+                "take `kind` away: the gate waits until the jobs of the chart are done",
+            ),
+            (Kind::Job, BackendKind::Kubernetes) => (
+                "manifests cannot be a job".to_owned(),
+                "take `kind` away: the gate waits until each Job of the manifests is done",
             ),
             (Kind::Periodic, backend) if backend != BackendKind::Systemd => (
                 format!("`periodic` needs a backend with a timer, and `{backend}` has none"),
@@ -222,6 +252,8 @@ impl Lowering<'_> {
             Some(BackendKind::Ssh | BackendKind::Systemd | BackendKind::Package) => {
                 Some("use `hosts` in the backend for a copy on each of several machines")
             }
+            Some(BackendKind::Helm) => Some("take the key away, and say it in `values` as the chart has it"),
+            Some(BackendKind::Kubernetes) => Some("take the key away, and say it in the manifests"),
             Some(BackendKind::Process | BackendKind::Wireguard | BackendKind::External) => {
                 Some("take the key away, or use `backend: {type: docker, ...}`")
             }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ByteSize, Delay, Period, RawDocker, RawPackage, RawSsh, RawSystemd, Signal};
+use super::{ByteSize, Delay, Period, RawDocker, RawHelm, RawKubernetes, RawPackage, RawSsh, RawSystemd, Signal};
 use crate::config::field::{Entries, Field, RawText, Short};
 use crate::model::RestartMode;
 
@@ -22,6 +22,10 @@ pub(crate) enum RawBackend {
     Systemd(Box<RawSystemd>),
     /// A package that is unpacked on a host as a release.
     Package(Box<RawPackage>),
+    /// A release of a Helm chart in a Kubernetes cluster.
+    Helm(Box<RawHelm>),
+    /// Manifests that are applied to a Kubernetes cluster.
+    Kubernetes(Box<RawKubernetes>),
     /// Something that orch does not run but waits for: its health checks are all there is to it.
     External(RawExternal),
 }

@@ -5,7 +5,9 @@ mod check;
 mod docker;
 mod endpoint;
 mod engine;
+mod helm;
 mod host;
+mod kubernetes;
 mod port;
 mod remote;
 mod scalar;
@@ -27,7 +29,9 @@ pub(crate) use check::{RawBackendCheck, RawBody, RawCheck};
 pub(crate) use docker::{AnyMount, RawDocker, RawJoin, RawMount, RawUlimit};
 pub(crate) use endpoint::{RawEndpoint, RawPortForward};
 pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
+pub(crate) use helm::RawHelm;
 pub(crate) use host::{RawHost, RawMachine};
+pub(crate) use kubernetes::RawKubernetes;
 pub(crate) use port::Ports;
 pub(crate) use remote::{RawPackage, RawSsh};
 pub(crate) use scalar::{ByteSize, Delay, Period, Signal};
@@ -43,9 +47,9 @@ use crate::model::OnFailure;
 pub(crate) const PLANNED: &[Planned] = &[
     Planned {
         of: "RawBackend",
-        variants: &["compose", "helm", "kubernetes"],
+        variants: &["compose"],
         message: "is a backend that is not available in this version of orch",
-        help: "use `process`, `docker`, `ssh`, `systemd` or `package`, or `external` to wait for what something else runs",
+        help: "use `process`, `docker`, `ssh`, `systemd`, `package`, `helm` or `kubernetes`, or `external` to wait for what something else runs",
     },
     Planned {
         of: "RawMount",

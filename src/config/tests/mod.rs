@@ -5,6 +5,7 @@ mod docker;
 mod docker_bad;
 mod endpoints;
 mod good;
+mod helm;
 mod hosts;
 mod hosts_bad;
 mod never;

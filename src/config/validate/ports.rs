@@ -108,7 +108,9 @@ pub(super) fn check_slots(drafts: &[Draft], report: &Report) {
             }
         }
     }
-    for ((machine, kind, path), (draft, slot)) in owners.iter().filter(|((_, kind, _), _)| *kind != SlotKind::Unit) {
+    for ((machine, kind, path), (draft, slot)) in
+        owners.iter().filter(|((_, kind, _), _)| matches!(kind, SlotKind::File | SlotKind::Folder))
+    {
         let above = std::path::Path::new(path).ancestors().skip(1).filter_map(std::path::Path::to_str);
         let owner = above.into_iter().find_map(|above| owners.get(&(*machine, SlotKind::Folder, above)));
         // What a service puts into its own folder is its own business.
@@ -121,8 +123,13 @@ pub(super) fn check_slots(drafts: &[Draft], report: &Report) {
 }
 
 fn shared((owner, first): (&Draft, &Slot), (draft, slot): (&Draft, &Slot), machine: Option<&str>) -> Diagnostic {
-    let on = machine.map_or("of this machine".to_owned(), |name| format!("of the host `{}`", shorten(name)));
+    let on = match (slot.kind, machine) {
+        (SlotKind::Release, _) => "of a cluster".to_owned(),
+        (_, Some(name)) => format!("of the host `{}`", shorten(name)),
+        (_, None) => "of this machine".to_owned(),
+    };
     let (what, help) = match (slot.kind, first.kind) {
+        (SlotKind::Release, _) => ("release", "give one of them another `release` or `namespace`"),
         (SlotKind::Unit, _) => ("unit", "give one of them another `unit`, or leave the key out"),
         (SlotKind::File, SlotKind::File) => ("file", "let one of them have the file, and the other one depend on it"),
         (SlotKind::File, _) => ("folder", "put the file outside of the package's folder"),

@@ -88,11 +88,16 @@ impl Watch {
             let (found, wanted) = (object.revision.short(), self.revision.short());
             return Watched::Missed(format!("revision {found} runs, not {wanted} as it should"));
         }
+        if let Some(why) = &object.failure {
+            return Watched::Missed(why.clone());
+        }
         match &object.state {
             ObjectState::Running => self.running(&object, lasted.unwrap_or_default(), at),
             ObjectState::Starting | ObjectState::Restarting => {
                 let exit = object.last_exit.as_ref().map(|exit| format!(" after {exit}")).unwrap_or_default();
-                self.not_running(Last::NotYet(format!("{}{exit}", object.state)))
+                let how_far = object.reported.iter().map(|health| format!(": {}", health.detail));
+                let how_far = how_far.filter(|_| object.backend.reports_progress()).collect::<String>();
+                self.not_running(Last::NotYet(format!("{}{exit}{how_far}", object.state)))
             }
             ObjectState::Exited(exit) if kind == Kind::Job && exit.is_success() => {
                 self.last = Last::Succeeded;

@@ -142,6 +142,8 @@ pub(super) fn secrets<'a>(args: &'a [Text], service: &'a Service) -> Vec<&'a str
         Spec::Ssh(spec) => spec.env.values().collect(),
         Spec::Systemd(spec) => spec.env.values().collect(),
         Spec::Package(spec) => spec.env.values().collect(),
+        Spec::Helm(spec) => spec.secret_texts(),
+        Spec::Kubernetes(spec) => spec.objects.iter().flatten().flat_map(|object| object.secrets.values()).collect(),
         Spec::Network(_) | Spec::Wireguard(_) | Spec::External(_) => Vec::new(),
     };
     let all = args.iter().chain(given);

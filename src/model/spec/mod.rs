@@ -4,6 +4,9 @@ mod claim;
 mod container;
 mod docker;
 mod external;
+mod helm;
+mod kube;
+mod kubernetes;
 mod network;
 mod package;
 mod process;
@@ -15,6 +18,9 @@ pub use claim::Claim;
 pub use container::{Gpus, HostPort, Mount, MountSource, PortMapping, Protocol, PullPolicy, RestartRule, Ulimit};
 pub use docker::{DockerSpec, EngineCheck, NetworkUse, shown_cpus};
 pub use external::ExternalSpec;
+pub use helm::{ADOPTED_REVISION, Chart, HelmSpec, Rendered, Values, ValuesFile};
+pub use kube::{KubeId, KubeObject};
+pub use kubernetes::{KubeCluster, KubernetesSpec, Manifest};
 pub use network::NetworkSpec;
 pub use package::{PackageSource, PackageSpec};
 pub use process::{LogPolicy, ProcessSpec, RestartMode, RestartPolicy, StopSignal};
@@ -43,6 +49,10 @@ pub enum Spec {
     Systemd(Box<UnitSpec>),
     /// A package on a host.
     Package(Box<PackageSpec>),
+    /// A release of a Helm chart.
+    Helm(Box<HelmSpec>),
+    /// Manifests that are applied to a Kubernetes cluster.
+    Kubernetes(Box<KubernetesSpec>),
     /// A WireGuard interface of this machine; no service of the file, but brought up for those that use it.
     Wireguard(Box<WireguardSpec>),
     /// Something that orch does not run but waits for.
@@ -59,6 +69,8 @@ impl Spec {
             Self::Ssh(_) => BackendKind::Ssh,
             Self::Systemd(_) => BackendKind::Systemd,
             Self::Package(_) => BackendKind::Package,
+            Self::Helm(_) => BackendKind::Helm,
+            Self::Kubernetes(_) => BackendKind::Kubernetes,
             Self::Wireguard(_) => BackendKind::Wireguard,
             Self::External(_) => BackendKind::External,
         }
@@ -75,6 +87,8 @@ impl Spec {
             Self::Ssh(_)
             | Self::Systemd(_)
             | Self::Package(_)
+            | Self::Helm(_)
+            | Self::Kubernetes(_)
             | Self::Network(_)
             | Self::Wireguard(_)
             | Self::External(_) => Vec::new(),
@@ -92,7 +106,8 @@ impl Spec {
             Self::Ssh(spec) => host_claims(&spec.place, &spec.ports, None),
             Self::Systemd(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.unit)),
             Self::Package(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.install_path)),
-            Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Vec::new(),
+            Self::Helm(spec) => spec.claims(),
+            Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Vec::new(),
         }
     }
 
@@ -105,7 +120,9 @@ impl Spec {
             Self::Ssh(spec) => spec.stop_timeout,
             Self::Systemd(spec) => spec.stop_timeout,
             Self::Package(spec) => spec.stop_timeout,
-            Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Duration::ZERO,
+            Self::Helm(_) | Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -125,7 +142,13 @@ impl Spec {
             Self::Ssh(spec) => Some(&spec.place),
             Self::Systemd(spec) => Some(&spec.place),
             Self::Package(spec) => Some(&spec.place),
-            Self::Process(_) | Self::Docker(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => None,
+            Self::Process(_)
+            | Self::Docker(_)
+            | Self::Helm(_)
+            | Self::Kubernetes(_)
+            | Self::Network(_)
+            | Self::Wireguard(_)
+            | Self::External(_) => None,
         }
     }
 
@@ -141,7 +164,13 @@ impl Spec {
             Self::Ssh(spec) => &mut spec.place,
             Self::Systemd(spec) => &mut spec.place,
             Self::Package(spec) => &mut spec.place,
-            Self::Process(_) | Self::Docker(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {
+            Self::Process(_)
+            | Self::Docker(_)
+            | Self::Helm(_)
+            | Self::Kubernetes(_)
+            | Self::Network(_)
+            | Self::Wireguard(_)
+            | Self::External(_) => {
                 return spec;
             }
         };
@@ -169,6 +198,8 @@ impl Spec {
             Self::Ssh(spec) => spec.fields(fields),
             Self::Systemd(spec) => spec.fields(fields),
             Self::Package(spec) => spec.fields(fields),
+            Self::Helm(spec) => spec.fields(fields),
+            Self::Kubernetes(spec) => spec.fields(fields),
             Self::Wireguard(spec) => spec.fields(fields),
             Self::External(ExternalSpec {}) => {}
         }

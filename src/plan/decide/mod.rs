@@ -197,6 +197,12 @@ fn needs_preparation(spec: &Spec) -> bool {
     match spec {
         Spec::Docker(_) | Spec::Package(_) => true,
         Spec::Ssh(spec) => spec.upload.is_some(),
-        Spec::Process(_) | Spec::Network(_) | Spec::Systemd(_) | Spec::Wireguard(_) | Spec::External(_) => false,
+        Spec::Process(_)
+        | Spec::Network(_)
+        | Spec::Systemd(_)
+        | Spec::Helm(_)
+        | Spec::Kubernetes(_)
+        | Spec::Wireguard(_)
+        | Spec::External(_) => false,
     }
 }

@@ -202,7 +202,12 @@ impl<'a> Known<'a> {
         }
         let stops_first = self.stops_first();
         let service = &self.wanted.service;
-        let by_itself = service.spec.backend() == BackendKind::Docker && stops_first.is_none();
+        // A release that moves is another one in another place, and none can be stopped.
+        let by_itself = match service.spec.backend() {
+            BackendKind::Docker => stops_first.is_none(),
+            BackendKind::Helm => true,
+            _ => false,
+        };
         let create_first = current.is_up()
             && match service.lifecycle.create_before_destroy {
                 Some(wanted) => wanted && !self.must_stop_first(),

@@ -59,9 +59,9 @@ fn a_file_of_this_version_is_valid_and_a_backend_of_a_later_one_says_so() {
          networks:\n  production: {type: lan, subnet: 192.168.1.0/24}\nservices:\n  postgres:\n    backend: {type: docker, image: \"postgres:15\"}\n",
     );
     project.orch(&["validate"]).exits(0);
-    let project = Project::new("services:\n  web:\n    backend: {type: helm, chart: x}\n");
+    let project = Project::new("services:\n  web:\n    backend: {type: compose, files: x}\n");
     project
         .orch(&["validate"])
         .exits(1)
-        .says(&["`helm` is a backend that is not available in this version", "`process`"]);
+        .says(&["`compose` is a backend that is not available in this version", "`process`"]);
 }

@@ -1,13 +1,16 @@
 //! What the black-box tests share: a project in a folder of its own, and how to wait.
 
+mod api_server;
 mod deployment;
 mod engine;
 mod hosts;
+mod kube;
 mod own_engine;
 mod processes;
 mod project;
 mod ran;
 mod registry;
+mod tools;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -17,11 +20,13 @@ use std::time::{Duration, Instant};
 pub(crate) use deployment::Deployment;
 pub(crate) use engine::{Engine, web_root};
 pub(crate) use hosts::{Fleet, Host};
+pub(crate) use kube::{Kube, Namespace};
 pub(crate) use own_engine::OwnEngine;
 pub(crate) use processes::Found;
 pub(crate) use project::{Project, files_below};
 pub(crate) use ran::{Ran, Running};
 pub(crate) use registry::Registry;
+pub(crate) use tools::Tools;
 
 /// How long anything may take that should happen; long, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,194 @@
+//! The API of a cluster through `kubectl proxy`: cheap requests, with the credentials that kubectl has.
+//!
+//! One kubectl is kept for each cluster, on a socket in a folder that only this user can enter. It only looks:
+//! what changes anything goes through `kubectl` commands of their own. It ends with orch, however orch ends.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::Mutex;
+
+use super::tool::{Kept, Tool};
+use super::trouble::{is_not_found, trouble};
+use crate::backend::BackendError;
+
+/// How long the server may take to answer a request that only looks.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A cluster's API, to look with.
+pub struct Api {
+    /// What the folder of the socket is removed with.
+    folder: Folder,
+    kept: std::sync::Mutex<Kept>,
+    connections: Mutex<Vec<SendRequest<Empty<Bytes>>>>,
+    plurals: Mutex<BTreeMap<(String, String), (String, bool)>>,
+}
+
+/// A folder that goes with this.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left of it is a socket that nobody listens on.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Api {
+    /// Starts a proxy.
+    pub(super) async fn start(tool: &Tool, args: &[String]) -> Result<Arc<Self>, BackendError> {
+        let folder = private_folder(&tool.env)?;
+        let socket = folder.0.join("api");
+        let mut args = args.to_vec();
+        args.extend(["proxy".to_owned(), format!("--unix-socket={}", socket.display())]);
+        args.extend(["--reject-methods=POST,PUT,PATCH,DELETE".to_owned()]);
+        let mut kept = Kept::start(tool, &args)?;
+        let child = kept.child().and_then(|child| Some((child.stdout.take()?, child.stderr.take()?)));
+        let Some((stdout, mut stderr)) = child else { return Err(BackendError::new("kubectl has no pipes")) };
+        let mut output = BufReader::new(stdout);
+        let mut line = String::new();
+        // It says where it listens once it does.
+        let heard = tokio::time::timeout(PATIENCE, output.read_line(&mut line)).await;
+        if !matches!(heard, Ok(Ok(1..))) {
+            drop(kept);
+            let mut said = String::new();
+            let _ = tokio::time::timeout(Duration::from_secs(1), stderr.read_to_string(&mut said)).await;
+            return Err(trouble("reach the cluster", &said));
+        }
+        tokio::spawn(async move {
+            let (mut rest, mut complaints) = (tokio::io::sink(), tokio::io::sink());
+            let _ =
+                tokio::join!(tokio::io::copy(&mut output, &mut rest), tokio::io::copy(&mut stderr, &mut complaints));
+        });
+        let (connections, plurals) = (Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { folder, kept: std::sync::Mutex::new(kept), connections, plurals }))
+    }
+
+    /// Whether its kubectl still runs.
+    pub(super) fn is_alive(&self) -> bool {
+        let mut kept = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.child().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    async fn connection(&self) -> Result<SendRequest<Empty<Bytes>>, String> {
+        while let Some(connection) = self.connections.lock().await.pop() {
+            if connection.is_ready() {
+                return Ok(connection);
+            }
+        }
+        let stream = UnixStream::connect(self.folder.0.join("api")).await.map_err(|error| error.to_string())?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    /// What the server answers to a path; `None` for what it does not have.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or refuses.
+    pub async fn get(&self, path: &str) -> Result<Option<Value>, BackendError> {
+        let (status, body) = match tokio::time::timeout(PATIENCE, self.request(path)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(trouble("ask the cluster", &error)),
+            Err(_) => return Err(trouble("ask the cluster", "i/o timeout")),
+        };
+        let value: Option<Value> = serde_json::from_slice(&body).ok();
+        if status.is_success() {
+            let text = || String::from_utf8_lossy(&body).into_owned();
+            return Ok(Some(value.unwrap_or_else(|| Value::String(text()))));
+        }
+        let message = value.as_ref().and_then(|value| value.get("message")).and_then(Value::as_str);
+        let reason = value.as_ref().and_then(|value| value.get("reason")).and_then(Value::as_str).unwrap_or_default();
+        let said = message.map_or_else(|| String::from_utf8_lossy(&body).into_owned(), str::to_owned);
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let said = if reason.is_empty() || is_not_found(&said) { said } else { format!("{said} ({reason})") };
+        Err(trouble("ask the cluster", &said))
+    }
+
+    async fn request(&self, path: &str) -> Result<(StatusCode, Bytes), String> {
+        let mut connection = self.connection().await?;
+        let request = Request::get(path).header("Host", "localhost").header("Accept", "application/json");
+        let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+        let answer = connection.send_request(request).await.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        self.connections.lock().await.push(connection);
+        Ok((status, body))
+    }
+
+    /// The items of a list; none where the cluster does not know the kind.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or refuses.
+    pub async fn list(&self, path: &str) -> Result<Vec<Value>, BackendError> {
+        let Some(Value::Object(mut list)) = self.get(path).await? else { return Ok(Vec::new()) };
+        Ok(match list.remove("items") {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        })
+    }
+
+    /// An object as it is now; `None` when it is gone, or its kind is not known.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or refuses.
+    pub async fn object(&self, id: &crate::model::KubeId) -> Result<Option<Value>, BackendError> {
+        let Some((plural, namespaced)) = self.plural(&id.api_version, &id.kind).await? else { return Ok(None) };
+        let base = base(&id.api_version);
+        let within = match (&id.namespace, namespaced) {
+            (Some(namespace), true) => format!("/namespaces/{namespace}"),
+            _ => String::new(),
+        };
+        self.get(&format!("{base}{within}/{plural}/{}", id.name)).await
+    }
+
+    /// The plural of a kind, and whether it is in namespaces.
+    async fn plural(&self, api_version: &str, kind: &str) -> Result<Option<(String, bool)>, BackendError> {
+        let wanted = (api_version.to_owned(), kind.to_owned());
+        let mut plurals = self.plurals.lock().await;
+        if let Some(known) = plurals.get(&wanted) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(answer) = self.get(&base(api_version)).await? else { return Ok(None) };
+        let resources = answer.get("resources").and_then(Value::as_array).cloned().unwrap_or_default();
+        for resource in resources {
+            let text = |key: &str| resource.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let name = text("name");
+            if !name.contains('/') {
+                let namespaced = resource.get("namespaced").and_then(Value::as_bool).unwrap_or(true);
+                plurals.insert((api_version.to_owned(), text("kind")), (name, namespaced));
+            }
+        }
+        Ok(plurals.get(&wanted).cloned())
+    }
+}
+
+/// Where a group and version is.
+fn base(api_version: &str) -> String {
+    if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") }
+}
+
+/// A folder that only this user can enter, with a name that nobody can guess.
+fn private_folder(env: &BTreeMap<String, String>) -> Result<Folder, BackendError> {
+    let failed =
+        |error: &dyn std::fmt::Display| BackendError::new(format!("cannot make a folder for a socket: {error}"));
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| failed(&error))?;
+    let name = format!("orch-{:016x}", u64::from_le_bytes(bytes));
+    let parent = env.get("TMPDIR").filter(|path| path.len() < 60).map_or("/tmp", String::as_str);
+    let path = PathBuf::from(parent).join(name);
+    crate::sys::create_private_dir(&path).map_err(|error| failed(&error))?;
+    Ok(Folder(path))
+}

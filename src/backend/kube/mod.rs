@@ -1,0 +1,224 @@
+//! What the backends of Kubernetes stand on: `kubectl`, manifests, rollouts, drift and forwarded ports.
+//!
+//! Everything goes through `kubectl`, so that clusters and credentials are exactly those that a person has on the
+//! command line: kubeconfig, contexts, credential plugins. [`Kube`] is one for a whole project; clusters are named
+//! with each call.
+
+mod api;
+mod drift;
+mod evidence;
+mod forward;
+mod manifest;
+mod pods;
+mod rollout;
+mod tool;
+mod trouble;
+mod workload;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell};
+
+pub use api::Api;
+pub use drift::{Difference, differences};
+pub use forward::Forward;
+pub use manifest::{identity, is_cluster_wide, object, objects, rank, sorted};
+pub use rollout::{Rollout, Seen, Verdict};
+pub use tool::{Ended, Tool};
+pub use trouble::{is_not_found, is_unauthorized, is_unreachable, trouble};
+pub use yaml::to_yaml;
+
+use super::BackendError;
+use crate::model::KubeCluster;
+
+/// The oldest `kubectl` that will do, by its minor version: server-side apply with field managers.
+const OLDEST: u32 = 22;
+
+/// The clusters of a project.
+pub struct Kube {
+    env: BTreeMap<String, String>,
+    kubectl: OnceCell<Tool>,
+    apis: Mutex<BTreeMap<KubeCluster, Arc<Api>>>,
+}
+
+impl Kube {
+    /// Takes orch's own environment, in which kubectl is looked for and runs; starts nothing yet.
+    #[must_use]
+    pub fn new(env: BTreeMap<String, String>) -> Self {
+        Self { env, kubectl: OnceCell::new(), apis: Mutex::default() }
+    }
+
+    /// The environment that the tools get.
+    #[must_use]
+    pub fn env(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
+    /// `kubectl`, once it is found and its version will do.
+    ///
+    /// # Errors
+    /// When it is not in `PATH`, does not run, or is too old.
+    pub async fn tool(&self) -> Result<&Tool, BackendError> {
+        self.kubectl
+            .get_or_try_init(|| async {
+                let tool = Tool::find("kubectl", &self.env).ok_or_else(|| {
+                    BackendError::new("`kubectl` is not in PATH").with_hint(
+                        "install kubectl (https://kubernetes.io/docs/tasks/tools/), and see that PATH has it",
+                    )
+                })?;
+                let ended = tool.run(["version", "--client", "--output=json"], None).await?;
+                check_version(&ended)?;
+                Ok(tool)
+            })
+            .await
+    }
+
+    /// Runs `kubectl` against a cluster; what it wrote. `doing` says what for: `apply the manifests of web`.
+    ///
+    /// # Errors
+    /// When it cannot run, or fails: in its own words, with a hint.
+    pub async fn kubectl(
+        &self,
+        cluster: &KubeCluster,
+        doing: &str,
+        args: &[&str],
+        stdin: Option<&[u8]>,
+    ) -> Result<String, BackendError> {
+        let ended = self.run(cluster, args, stdin).await?;
+        if ended.is_success() { Ok(ended.text()) } else { Err(trouble(doing, &said(&ended))) }
+    }
+
+    /// Runs `kubectl` against a cluster to its end, whatever that is.
+    ///
+    /// # Errors
+    /// When it cannot run.
+    pub async fn run(&self, cluster: &KubeCluster, args: &[&str], stdin: Option<&[u8]>) -> Result<Ended, BackendError> {
+        let mut all = flags(cluster);
+        all.extend(args.iter().map(|&arg| arg.to_owned()));
+        self.tool().await?.run(all, stdin).await
+    }
+
+    /// The API of a cluster, to look with; one for all who ask.
+    ///
+    /// # Errors
+    /// When kubectl cannot run, or does not take the kubeconfig.
+    pub async fn api(&self, cluster: &KubeCluster) -> Result<Arc<Api>, BackendError> {
+        let tool = self.tool().await?;
+        let mut apis = self.apis.lock().await;
+        if let Some(api) = apis.get(cluster).filter(|api| api.is_alive()) {
+            return Ok(api.clone());
+        }
+        let api = Api::start(tool, &flags(cluster)).await?;
+        apis.insert(cluster.clone(), api.clone());
+        Ok(api)
+    }
+
+    /// How far workloads are: those of `wanted` that are no workload are taken as ready.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked.
+    pub async fn rollout(
+        &self,
+        cluster: &KubeCluster,
+        wanted: &[crate::model::KubeId],
+    ) -> Result<Rollout, BackendError> {
+        rollout::look(&*self.api(cluster).await?, wanted).await
+    }
+
+    /// Events and the last log lines of what a rollout has, the worst first, for a person.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked.
+    pub async fn evidence(
+        &self,
+        cluster: &KubeCluster,
+        rollout: &Rollout,
+        lines: usize,
+    ) -> Result<Vec<String>, BackendError> {
+        evidence::gather(&*self.api(cluster).await?, rollout, lines).await
+    }
+
+    /// Forwards a free local port to a port of an object, `service/web`, for as long as the answer is kept.
+    ///
+    /// # Errors
+    /// When kubectl cannot run, or refuses.
+    pub async fn port_forward(
+        &self,
+        cluster: &KubeCluster,
+        namespace: &str,
+        object: &str,
+        port: u16,
+    ) -> Result<Forward, BackendError> {
+        Forward::start(self.tool().await?, &flags(cluster), namespace, object, port).await
+    }
+
+    /// What objects would become if they were applied as `manager`, as the server says without doing it; with what
+    /// they are now, `None` for those that are not there.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked, or refuses one of them.
+    pub async fn drift(
+        &self,
+        cluster: &KubeCluster,
+        objects: &[crate::model::KubeObject],
+        manager: &str,
+    ) -> Result<Vec<Difference>, BackendError> {
+        drift::find(self, cluster, objects, manager).await
+    }
+}
+
+/// The arguments that say which cluster.
+#[must_use]
+pub fn flags(cluster: &KubeCluster) -> Vec<String> {
+    let kubeconfig = cluster.kubeconfig.iter().map(|path| format!("--kubeconfig={path}"));
+    kubeconfig.chain(cluster.context.iter().map(|name| format!("--context={name}"))).collect()
+}
+
+/// What a tool says of its failure.
+pub(in crate::backend) fn said(ended: &Ended) -> String {
+    match (ended.stderr.is_empty(), ended.code) {
+        (false, _) => ended.stderr.clone(),
+        (true, Some(_)) => ended.text().trim().to_owned(),
+        (true, None) => "a signal ended it".to_owned(),
+    }
+}
+
+fn check_version(ended: &Ended) -> Result<(), BackendError> {
+    let hint = "install kubectl 1.22 or later (https://kubernetes.io/docs/tasks/tools/)";
+    let version: Option<Value> = serde_json::from_slice(&ended.stdout).ok();
+    let client = version.as_ref().and_then(|version| version.get("clientVersion"));
+    let part = |key: &str| -> Option<u32> {
+        let text = client?.get(key)?.as_str()?;
+        text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()
+    };
+    match (part("major"), part("minor")) {
+        (Some(major), Some(minor)) if (major, minor) >= (1, OLDEST) => Ok(()),
+        (Some(major), Some(minor)) => {
+            let message = format!("`kubectl` is version {major}.{minor}, and 1.{OLDEST} or later is needed");
+            Err(BackendError::new(message).with_hint(hint))
+        }
+        _ => {
+            Err(BackendError::new(format!("`kubectl version` does not say its version: {}", said(ended)))
+                .with_hint(hint))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_kubectl_is_refused_and_one_that_says_nothing_too() {
+        let ended = |text: &str| Ended { code: Some(0), stdout: text.as_bytes().to_vec(), stderr: String::new() };
+        let version =
+            |minor: &str| ended(&format!("{{\"clientVersion\": {{\"major\": \"1\", \"minor\": \"{minor}\"}}}}"));
+        assert!(check_version(&version("33+")).is_ok());
+        assert!(check_version(&version("22")).is_ok());
+        assert!(check_version(&version("21")).unwrap_err().message.contains("1.21"));
+        assert!(check_version(&ended("Client Version: v0.9")).unwrap_err().message.contains("v0.9"));
+    }
+}

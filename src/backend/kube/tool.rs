@@ -1,0 +1,234 @@
+//! A command-line tool as a child: its pipes, its end, and how it is told to stop.
+//!
+//! What a tool is told goes through its standard input or a private file, never through its arguments, where every
+//! user of the machine could read it. A tool whose result nobody waits for any more is sent SIGINT, as a person
+//! would, and is waited for; it is never killed outright, as it may hold something half done.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+use crate::backend::BackendError;
+
+/// What a tool gets beside its arguments.
+#[derive(Debug, Clone, Default)]
+pub struct Tool {
+    /// The program, absolute.
+    pub program: PathBuf,
+    /// Its whole environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// How a tool ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote.
+    pub stdout: Vec<u8>,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Whether it exited 0.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// What it wrote, as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+impl Tool {
+    /// Finds a program in the `PATH` of an environment; `None` where it is not there.
+    #[must_use]
+    pub fn find(name: &str, env: &BTreeMap<String, String>) -> Option<Self> {
+        use std::os::unix::fs::PermissionsExt;
+        let path = env.get("PATH")?;
+        let is_program = |path: &PathBuf| {
+            std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        };
+        let program = std::env::split_paths(path).map(|folder| folder.join(name)).find(is_program)?;
+        Some(Self { program, env: env.clone() })
+    }
+
+    /// The command, with no argument yet. It is in a process group of its own, so that what a terminal sends to
+    /// orch does not reach it.
+    #[expect(clippy::disallowed_methods, reason = "the tools of a cluster are how its backends do their work")]
+    pub(in crate::backend) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env_clear().envs(&self.env).process_group(0);
+        command
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started, or its end is not known.
+    pub async fn run<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        stdin: Option<&[u8]>,
+    ) -> Result<Ended, BackendError> {
+        let mut command = self.command();
+        command.args(args).stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let name = self.name();
+        let failed = |error: std::io::Error| BackendError::new(format!("cannot run {name}: {error}"));
+        let mut running = Running(Some(command.spawn().map_err(failed)?));
+        let Some(child) = running.0.as_mut() else { return Err(BackendError::new("the tool is gone")) };
+        let (input, output, complaint) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let write = async {
+            if let (Some(mut input), Some(bytes)) = (input, stdin) {
+                // A tool that ended early does not read all of it; how it ended says more than that.
+                let _ = input.write_all(bytes).await;
+                let _ = input.shutdown().await;
+            }
+        };
+        let read = async {
+            match output {
+                Some(mut output) => output.read_to_end(&mut stdout).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        let complain = async {
+            match complaint {
+                Some(mut complaint) => complaint.read_to_end(&mut stderr).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        let ((), read, complained) = tokio::join!(write, read, complain);
+        read.and(complained).map_err(failed)?;
+        let status = child.wait().await.map_err(failed)?;
+        running.0 = None;
+        Ok(Ended { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).trim().to_owned() })
+    }
+
+    fn name(&self) -> String {
+        self.program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// A tool that runs; dropped before its end it is interrupted, and waited for.
+struct Running(Option<Child>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = self.0.take() {
+            end(child, Signal::INT);
+        }
+    }
+}
+
+/// Asks a child to end, and leaves a task behind that waits for that.
+pub(super) fn end(mut child: Child, signal: Signal) {
+    // It was not waited for yet, so that its pid is still its own.
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move { child.wait().await });
+    }
+}
+
+/// A child that only looks, and that ends with orch however orch ends: its shell waits for the end of a pipe.
+const KEEPER: &str = "exec 3<&0; \"$@\" </dev/null & p=$!; (cat <&3 >/dev/null 2>&1; kill -TERM $p) >/dev/null 2>&1 & \
+                      w=$!; exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; exit $s";
+
+/// A tool that runs for as long as this is kept, and no longer than orch itself.
+pub(super) struct Kept {
+    child: Option<Child>,
+}
+
+impl Kept {
+    /// Starts a tool; its output can be taken.
+    pub(super) fn start(tool: &Tool, args: &[String]) -> Result<Self, BackendError> {
+        let shell = Tool { program: PathBuf::from("/bin/sh"), env: tool.env.clone() };
+        let mut command = shell.command();
+        command.arg("-c").arg(KEEPER).arg("sh").arg(&tool.program).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let failed = |error: std::io::Error| BackendError::new(format!("cannot run {}: {error}", tool.name()));
+        Ok(Self { child: Some(command.spawn().map_err(failed)?) })
+    }
+
+    pub(super) fn child(&mut self) -> Option<&mut Child> {
+        self.child.as_mut()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // The end of its standard input ends it.
+        if let Some(mut child) = self.child.take() {
+            drop(child.stdin.take());
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { child.wait().await });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell() -> Tool {
+        Tool { program: PathBuf::from("/bin/sh"), env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]) }
+    }
+
+    #[tokio::test]
+    async fn a_tool_is_fed_and_heard() {
+        let ended = shell().run(["-c", "cat; echo wrong >&2; exit 3"], Some(b"given")).await.unwrap();
+        assert_eq!(ended, Ended { code: Some(3), stdout: b"given".to_vec(), stderr: "wrong".to_owned() });
+    }
+
+    #[tokio::test]
+    async fn a_tool_that_is_given_up_is_interrupted_and_not_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (up, mark) = (folder.path().join("up"), folder.path().join("interrupted"));
+        let script =
+            format!("trap 'echo > {}; exit' INT; : > {}; while :; do sleep 0.01; done", mark.display(), up.display());
+        let tool = shell();
+        let running = tokio::spawn(async move { tool.run(["-c".to_owned(), script], None).await });
+        while !up.exists() {
+            tokio::task::yield_now().await;
+        }
+        running.abort();
+        while !mark.exists() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kept_tool_ends_with_its_guard() {
+        let mut kept = Kept::start(&shell(), &["-c".into(), "echo $$; exec sleep 1000".into()]).unwrap();
+        let mut output = tokio::io::BufReader::new(kept.child().unwrap().stdout.take().unwrap());
+        let mut line = String::new();
+        tokio::io::AsyncBufReadExt::read_line(&mut output, &mut line).await.unwrap();
+        let pid: u32 = line.trim().parse().unwrap();
+        assert!(crate::sys::ProcessStat::of(pid).unwrap().is_alive());
+        drop(kept);
+        while crate::sys::ProcessStat::of(pid).is_some_and(|found| found.is_alive()) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_not_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let env = BTreeMap::from([("PATH".to_owned(), folder.path().display().to_string())]);
+        assert!(Tool::find("kubectl", &env).is_none());
+    }
+}

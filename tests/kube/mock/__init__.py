@@ -1,0 +1,1 @@
+"""The parts of the mock of a Kubernetes API server: see ../apiserver."""

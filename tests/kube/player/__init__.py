@@ -1,0 +1,1 @@
+"""The parts of the play of the controllers and of the kubelet: see ../play."""

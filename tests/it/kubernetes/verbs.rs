@@ -1,5 +1,10 @@
 //! The verbs of a service of manifests, its log, and commands inside it.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use orch::model::KubeCluster;
+
 use super::{Shop, config, web};
 use crate::support::{Kube, wait_until};
 
@@ -47,4 +52,47 @@ fn a_renamed_service_keeps_its_objects() {
     shop.is_settled();
     assert_eq!(shop.namespace.get("deployment/web").unwrap()["metadata"]["uid"], uid);
     assert_eq!(shop.inventories().len(), 1);
+}
+
+#[test]
+fn the_log_of_all_pods_is_shown() {
+    let shop = Shop::new(Kube::get(), "log");
+    let says = "command: [sh, -c, \"echo up and away; sleep infinity\"]";
+    let logs = super::deployment("web", Kube::IMAGE, 2, &[says]);
+    let logs = logs.replace("labels: {app: web}", "labels: {app: web}, annotations: {orch-test/log: up and away}");
+    shop.manifest("web", &logs);
+    shop.project.apply();
+    wait_until("both pods have said it", || {
+        shop.project.orch(&["logs", "web"]).ok().out.matches("up and away").count() == 2
+    });
+}
+
+#[tokio::test]
+async fn a_forwarded_port_leads_to_the_pod_for_as_long_as_it_is_kept() {
+    // Where the mock leads it; in a real pod, the same is answered by what runs there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = listener.local_addr().unwrap();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"hello").unwrap();
+    });
+    let own = Kube::own();
+    let shop = Shop::new(&own, "forward");
+    let led = format!("labels: {{app: web}}, annotations: {{orch-test/forward: \"{there}\"}}");
+    shop.manifest("web", &web(1, "one").replace("labels: {app: web}", &led));
+    shop.project.apply();
+    let kube = orch::backend::kube::Kube::new(own.env().into_iter().collect());
+    let cluster = KubeCluster::default();
+    let mut forward = kube.port_forward(&cluster, shop.namespace.name(), "deployment/web", 80).await.unwrap();
+    let port = forward.port();
+    let mut said = String::new();
+    TcpStream::connect(("127.0.0.1", port)).unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "hello");
+    assert!(forward.is_open());
+    answering.join().unwrap();
+    drop(forward);
+    wait_until("nobody listens any more", || TcpStream::connect(("127.0.0.1", port)).is_err());
+    let refused = kube.port_forward(&cluster, shop.namespace.name(), "deployment/none", 80).await;
+    let refused = refused.err().unwrap();
+    assert!(refused.message.contains("\"none\" not found"), "{}", refused.message);
 }

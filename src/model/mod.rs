@@ -8,6 +8,7 @@ mod health;
 mod ids;
 mod machine;
 mod observed;
+mod secret;
 mod service;
 mod spec;
 mod strategy;
@@ -21,12 +22,14 @@ pub use health::{BodyMatch, CheckPolicy, HealthCheck, Host, Probe, StatusMatch};
 pub use ids::{BackendKind, ObjectId, OpId, RunId};
 pub use machine::{HOST_REFERENCE, HostKeys, LanHost, Machine, Place};
 pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, Repair};
+pub use secret::{has_password, is_secret_name};
 pub use service::{Condition, Dependency, Kind, Lifecycle, Service, Trigger};
 pub use spec::{
-    Claim, DockerSpec, EngineCheck, Exec, ExternalSpec, Gpus, HostFile, HostPort, LogPolicy, Mount, MountSource,
-    NetworkSpec, NetworkUse, PackageSource, PackageSpec, PortMapping, ProcessSpec, Protocol, PullPolicy, RemoteSpec,
-    RestartMode, RestartPolicy, RestartRule, Spec, StopSignal, Ulimit, UnitDefinition, UnitScope, UnitSource, UnitSpec,
-    UnitTimer, Upload, WireguardSpec, shown_cpus,
+    Claim, ComposeProject, ComposePull, ComposeService, ComposeSpec, DockerSpec, EngineCheck, Exec, ExternalSpec, Gpus,
+    HostFile, HostPort, LogPolicy, Mount, MountSource, NetworkSpec, NetworkUse, PackageSource, PackageSpec,
+    PortMapping, ProcessSpec, Protocol, PullPolicy, RemoteSpec, RestartMode, RestartPolicy, RestartRule, Spec,
+    StopSignal, Ulimit, UnitDefinition, UnitScope, UnitSource, UnitSpec, UnitTimer, Upload, WireguardSpec,
+    compose_digest_field, shown_cpus,
 };
 pub use strategy::{Amount, Pause, RollFailure, Strategy};
 pub use text::Text;

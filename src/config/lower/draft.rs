@@ -69,6 +69,8 @@ pub(crate) enum SlotKind {
     Folder,
     /// A file.
     File,
+    /// A Compose project of an engine.
+    Compose,
 }
 
 impl Slot {
@@ -78,6 +80,10 @@ impl Slot {
 
     pub(super) fn folder(span: Span, name: String) -> Self {
         Self { span, kind: SlotKind::Folder, name }
+    }
+
+    pub(super) fn compose(span: Span, name: String) -> Self {
+        Self { span, kind: SlotKind::Compose, name }
     }
 
     pub(super) fn file(span: Span, name: String) -> Self {

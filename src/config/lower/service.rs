@@ -79,7 +79,9 @@ impl Lowering<'_> {
             Some(RawBackend::Ssh(ssh)) => self.ssh_target(ssh, raw.backend.span),
             Some(RawBackend::Systemd(unit)) => self.target(unit.host.as_ref(), unit.hosts.as_ref()),
             Some(RawBackend::Package(package)) => self.target(package.host.as_ref(), package.hosts.as_ref()),
-            Some(RawBackend::Process(_) | RawBackend::Docker(_) | RawBackend::External(_)) => Target::Here,
+            Some(RawBackend::Process(_) | RawBackend::Docker(_) | RawBackend::Compose(_) | RawBackend::External(_)) => {
+                Target::Here
+            }
             // What runs it is not known, so nothing is said of what its texts may say.
             None => Target::Wrong,
         };
@@ -116,17 +118,19 @@ impl Lowering<'_> {
         let backend = raw.backend.get().map(|backend| match backend {
             RawBackend::Process(_) => BackendKind::Process,
             RawBackend::Docker(_) => BackendKind::Docker,
+            RawBackend::Compose(_) => BackendKind::Compose,
             RawBackend::Ssh(_) => BackendKind::Ssh,
             RawBackend::Systemd(_) => BackendKind::Systemd,
             RawBackend::Package(_) => BackendKind::Package,
             RawBackend::External(_) => BackendKind::External,
         });
         self.fits(raw, backend, draft.kind);
-        let checks = self.checks(raw, backend, draft);
+        let mut checks = self.checks(raw, backend, draft);
         let triggers = self.triggers(raw, draft.active);
         let replicas = self.replicas(raw, backend);
         let strategy = self.strategy(raw, backend);
-        let probed = checks.local_ports;
+        let probed = std::mem::take(&mut checks.local_ports);
+        let mut timeout = given(raw.timeout.as_ref()).map_or(self.default_timeout, |period| period.0);
         let spec = raw.backend.get().and_then(|backend| match backend {
             RawBackend::Process(raw) => {
                 let mut spec = self.process(raw, draft.kind, draft.active)?;
@@ -137,6 +141,14 @@ impl Lowering<'_> {
                 let mut spec = self.docker(raw, replicas.unwrap_or(1), draft)?;
                 spec.check = checks.engine;
                 Some(Spec::Docker(Box::new(spec)))
+            }
+            RawBackend::Compose(compose) => {
+                let named = (draft.name.as_str(), raw.backend.span);
+                let spec = self.compose(compose, named, timeout, draft.active, &mut draft.slots)?;
+                self.compose_check(&spec, &mut checks.list);
+                draft.has_check = true;
+                timeout = timeout.max(spec.wait_timeout);
+                Some(Spec::Compose(Box::new(spec)))
             }
             RawBackend::Ssh(raw) => {
                 let mut spec = self.ssh(raw, draft.kind, draft.active)?;
@@ -174,7 +186,7 @@ impl Lowering<'_> {
             lifecycle: lowered_lifecycle(lifecycle),
             triggers,
             renamed_from: draft.renamed_from.as_ref().map(|(_, name)| name.clone()),
-            timeout: given(raw.timeout.as_ref()).map_or(self.default_timeout, |period| period.0),
+            timeout,
             settle: given(raw.settle.as_ref()).map_or(SETTLE, |delay| delay.0),
         };
         draft.service = match self.target {
@@ -192,6 +204,10 @@ impl Lowering<'_> {
             (Kind::Job, BackendKind::External) => (
                 "an external service cannot be a job".to_owned(),
                 "orch does not run it and cannot see it end; use `backend: {type: process, ...}` for a job",
+            ),
+            (Kind::Job, BackendKind::Compose) => (
+                "a Compose project cannot be a job".to_owned(),
+                "services of it that run to their end are fine as they are; use `backend: {type: docker, ...}` for a job",
             ),
             (Kind::Job, BackendKind::Package) => (
                 "a package cannot be a job".to_owned(),
@@ -214,6 +230,7 @@ impl Lowering<'_> {
             Some(BackendKind::Ssh | BackendKind::Systemd | BackendKind::Package) => {
                 Some("use `hosts` in the backend for a copy on each of several machines")
             }
+            Some(BackendKind::Compose) => Some("use `deploy.replicas` in the Compose file"),
             Some(BackendKind::Process | BackendKind::Wireguard | BackendKind::External) => {
                 Some("take the key away, or use `backend: {type: docker, ...}`")
             }

@@ -2,6 +2,7 @@
 
 mod backend;
 mod check;
+mod compose;
 mod docker;
 mod engine;
 mod host;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 
 pub(crate) use backend::{RawBackend, RawLog, RawProcess, RawRestart};
 pub(crate) use check::{RawBackendCheck, RawBody, RawCheck};
+pub(crate) use compose::RawCompose;
 pub(crate) use docker::{AnyMount, RawDocker, RawJoin, RawMount, RawUlimit};
 pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
 pub(crate) use host::{RawHost, RawMachine};
@@ -41,9 +43,9 @@ use crate::model::OnFailure;
 pub(crate) const PLANNED: &[Planned] = &[
     Planned {
         of: "RawBackend",
-        variants: &["compose", "helm", "kubernetes"],
+        variants: &["helm", "kubernetes"],
         message: "is a backend that is not available in this version of orch",
-        help: "use `process`, `docker`, `ssh`, `systemd` or `package`, or `external` to wait for what something else runs",
+        help: "use `process`, `docker`, `compose`, `ssh`, `systemd` or `package`, or `external` to wait for what something else runs",
     },
     Planned {
         of: "RawMount",

@@ -108,7 +108,9 @@ pub(super) fn check_slots(drafts: &[Draft], report: &Report) {
             }
         }
     }
-    for ((machine, kind, path), (draft, slot)) in owners.iter().filter(|((_, kind, _), _)| *kind != SlotKind::Unit) {
+    for ((machine, kind, path), (draft, slot)) in
+        owners.iter().filter(|((_, kind, _), _)| !matches!(kind, SlotKind::Unit | SlotKind::Compose))
+    {
         let above = std::path::Path::new(path).ancestors().skip(1).filter_map(std::path::Path::to_str);
         let owner = above.into_iter().find_map(|above| owners.get(&(*machine, SlotKind::Folder, above)));
         // What a service puts into its own folder is its own business.
@@ -123,6 +125,7 @@ pub(super) fn check_slots(drafts: &[Draft], report: &Report) {
 fn shared((owner, first): (&Draft, &Slot), (draft, slot): (&Draft, &Slot), machine: Option<&str>) -> Diagnostic {
     let on = machine.map_or("of this machine".to_owned(), |name| format!("of the host `{}`", shorten(name)));
     let (what, help) = match (slot.kind, first.kind) {
+        (SlotKind::Compose, _) => ("Compose project", "give one of them another `project_name`"),
         (SlotKind::Unit, _) => ("unit", "give one of them another `unit`, or leave the key out"),
         (SlotKind::File, SlotKind::File) => ("file", "let one of them have the file, and the other one depend on it"),
         (SlotKind::File, _) => ("folder", "put the file outside of the package's folder"),

@@ -142,7 +142,7 @@ pub(super) fn secrets<'a>(args: &'a [Text], service: &'a Service) -> Vec<&'a str
         Spec::Ssh(spec) => spec.env.values().collect(),
         Spec::Systemd(spec) => spec.env.values().collect(),
         Spec::Package(spec) => spec.env.values().collect(),
-        Spec::Network(_) | Spec::Wireguard(_) | Spec::External(_) => Vec::new(),
+        Spec::Network(_) | Spec::Compose(_) | Spec::Wireguard(_) | Spec::External(_) => Vec::new(),
     };
     let all = args.iter().chain(given);
     let mut secrets: Vec<&str> =

@@ -1,6 +1,7 @@
 //! What runs a service, one type for each backend.
 
 mod claim;
+mod compose;
 mod container;
 mod docker;
 mod external;
@@ -12,6 +13,7 @@ mod unit;
 mod wireguard;
 
 pub use claim::Claim;
+pub use compose::{ComposeProject, ComposePull, ComposeService, ComposeSpec, compose_digest_field};
 pub use container::{Gpus, HostPort, Mount, MountSource, PortMapping, Protocol, PullPolicy, RestartRule, Ulimit};
 pub use docker::{DockerSpec, EngineCheck, NetworkUse, shown_cpus};
 pub use external::ExternalSpec;
@@ -37,6 +39,8 @@ pub enum Spec {
     Docker(Box<DockerSpec>),
     /// A network that containers are in; no service of the file, but made for those that are.
     Network(NetworkSpec),
+    /// A Compose project of a Docker engine.
+    Compose(Box<ComposeSpec>),
     /// A program on a host, as a service.
     Ssh(Box<RemoteSpec>),
     /// A unit of systemd.
@@ -56,6 +60,7 @@ impl Spec {
         match self {
             Self::Process(_) => BackendKind::Process,
             Self::Docker(_) | Self::Network(_) => BackendKind::Docker,
+            Self::Compose(_) => BackendKind::Compose,
             Self::Ssh(_) => BackendKind::Ssh,
             Self::Systemd(_) => BackendKind::Systemd,
             Self::Package(_) => BackendKind::Package,
@@ -72,6 +77,7 @@ impl Spec {
             Self::Docker(spec) => {
                 spec.ports.iter().filter(|port| port.protocol == Protocol::Tcp).filter_map(PortMapping::fixed).collect()
             }
+            Self::Compose(spec) => spec.ports(),
             Self::Ssh(_)
             | Self::Systemd(_)
             | Self::Package(_)
@@ -89,6 +95,7 @@ impl Spec {
                 spec.ports.iter().map(|&port| Claim::Port { port, protocol: Protocol::Tcp }).collect()
             }
             Self::Docker(spec) => spec.claims(),
+            Self::Compose(spec) => spec.claims(),
             Self::Ssh(spec) => host_claims(&spec.place, &spec.ports, None),
             Self::Systemd(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.unit)),
             Self::Package(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.install_path)),
@@ -105,7 +112,7 @@ impl Spec {
             Self::Ssh(spec) => spec.stop_timeout,
             Self::Systemd(spec) => spec.stop_timeout,
             Self::Package(spec) => spec.stop_timeout,
-            Self::Network(_) | Self::Wireguard(_) | Self::External(_) => Duration::ZERO,
+            Self::Network(_) | Self::Compose(_) | Self::Wireguard(_) | Self::External(_) => Duration::ZERO,
         }
     }
 
@@ -125,7 +132,12 @@ impl Spec {
             Self::Ssh(spec) => Some(&spec.place),
             Self::Systemd(spec) => Some(&spec.place),
             Self::Package(spec) => Some(&spec.place),
-            Self::Process(_) | Self::Docker(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => None,
+            Self::Process(_)
+            | Self::Docker(_)
+            | Self::Compose(_)
+            | Self::Network(_)
+            | Self::Wireguard(_)
+            | Self::External(_) => None,
         }
     }
 
@@ -147,7 +159,12 @@ impl Spec {
                 spec.each_text(&mut fill);
                 &mut spec.place
             }
-            Self::Process(_) | Self::Docker(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {
+            Self::Process(_)
+            | Self::Docker(_)
+            | Self::Compose(_)
+            | Self::Network(_)
+            | Self::Wireguard(_)
+            | Self::External(_) => {
                 return spec;
             }
         };
@@ -160,6 +177,7 @@ impl Spec {
             Self::Process(spec) => spec.fields(fields),
             Self::Docker(spec) => spec.fields(fields),
             Self::Network(spec) => spec.fields(fields),
+            Self::Compose(spec) => spec.fields(fields),
             Self::Ssh(spec) => spec.fields(fields),
             Self::Systemd(spec) => spec.fields(fields),
             Self::Package(spec) => spec.fields(fields),

@@ -21,7 +21,9 @@ pub use field::{Effect, Field, FieldValue};
 pub use health::{BodyMatch, CheckPolicy, HealthCheck, Host, Probe, StatusMatch};
 pub use ids::{BackendKind, ObjectId, OpId, RunId};
 pub use machine::{HOST_REFERENCE, HostKeys, LanHost, Machine, Place};
-pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, Repair};
+pub use observed::{
+    Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, ObservedPart, Repair,
+};
 pub use secret::{has_password, is_secret_name};
 pub use service::{Condition, Dependency, Kind, Lifecycle, Service, Trigger};
 pub use spec::{

@@ -56,6 +56,19 @@ pub struct ObservedObject {
     /// What the backend itself says of its health; `None` where it knows no finer state than running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Health>,
+    /// Its parts, where it has several, by name: the services of a Compose project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ObservedPart>,
+}
+
+/// A part of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedPart {
+    /// Its name: a service of a Compose project.
+    pub name: String,
+    /// In which way it is not as it should be, as a fragment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// What it takes to bring back an object that differs from what it was made as.
@@ -94,6 +107,7 @@ impl ObservedObject {
             drift: Vec::new(),
             repair: None,
             reported: None,
+            parts: Vec::new(),
         }
     }
 

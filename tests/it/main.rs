@@ -11,6 +11,8 @@ mod campaign;
 #[cfg(feature = "demo")]
 mod cli;
 #[cfg(feature = "demo")]
+mod compose;
+#[cfg(feature = "demo")]
 mod docker;
 #[cfg(feature = "demo")]
 mod hosts;

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::model::{
     Address, BackendKind, ComposeSpec, Conflict, Digest, DigestKey, Drift, DriftKind, Instance, ObjectId,
-    ObservedObject, OpId, ProjectName, Repair, Service, Spec,
+    ObservedObject, ObservedPart, OpId, ProjectName, Repair, Service, Spec,
 };
 use look::Container;
 use stamp::Previous;
@@ -172,6 +172,7 @@ impl ComposeBackend {
             drift: seen.drift,
             repair: seen.repair,
             reported: is_up.then_some(seen.health),
+            parts: seen.parts.into_iter().map(|(name, trouble)| ObservedPart { name, trouble }).collect(),
             ..ObservedObject::new(BackendKind::Compose, id, op_id, address, revision, seen.state)
         })
     }
@@ -188,6 +189,9 @@ impl ComposeBackend {
                 let short = moved.get(.."sha256:".len() + 12).unwrap_or(moved);
                 let detail =
                     format!("{} runs another image than {} is now ({short})", container.service, container.image_name);
+                if let Some(part) = observed.parts.iter_mut().find(|part| part.name == container.service) {
+                    part.trouble.get_or_insert_with(|| format!("{} is another image now", container.image_name));
+                }
                 observed.drift.push(Drift { kind: DriftKind::Image, detail });
                 observed.repair = observed.is_up().then_some(Repair::Update);
             }

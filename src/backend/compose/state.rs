@@ -35,6 +35,8 @@ pub(super) struct Seen {
     pub(super) incarnation: Option<String>,
     /// The services that are not as they should be.
     pub(super) troubled: BTreeSet<String>,
+    /// Every service that there is, and in which way it is not as it should be.
+    pub(super) parts: BTreeMap<String, Option<String>>,
 }
 
 impl Expected {
@@ -106,9 +108,15 @@ pub(super) fn sum_up(expected: &Expected, containers: &[Container], hashes: Opti
         containers.iter().flat_map(|container| container.waits_for.iter().map(String::as_str)).collect();
     let (mut drift, mut told) = (Vec::new(), Vec::new());
     let (mut troubled, mut parts) = (BTreeSet::new(), Vec::new());
+    let mut by_service: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut exit = None;
     for container in containers.iter().filter(|container| !is_orphan(container)) {
         let (part, detail) = part(container, one_shots.contains(container.service.as_str()));
+        let definition = definition(expected, container, hashes);
+        let trouble =
+            detail.clone().or_else(|| definition.is_some().then(|| "made from another definition".to_owned()));
+        let part_of = by_service.entry(container.service.clone()).or_default();
+        *part_of = part_of.take().or(trouble);
         if let Some(detail) = detail {
             troubled.insert(container.service.clone());
             if expected.counts(&container.service) {
@@ -121,7 +129,7 @@ pub(super) fn sum_up(expected: &Expected, containers: &[Container], hashes: Opti
         if expected.counts(&container.service) {
             parts.push(part);
         }
-        drift.extend(definition(expected, container, hashes));
+        drift.extend(definition);
     }
     let mut missing = false;
     for service in expected.digests.keys() {
@@ -135,12 +143,16 @@ pub(super) fn sum_up(expected: &Expected, containers: &[Container], hashes: Opti
             (has, wants) => format!("{service} has {has} of {wants} containers"),
         };
         drift.push(Drift { kind: DriftKind::Missing, detail: detail.clone() });
+        if let Some(trouble) = by_service.get_mut(service) {
+            *trouble = Some(format!("{has} of {wants} containers"));
+        }
         if has < wants && expected.counts(service) {
             missing = true;
             troubled.insert(service.clone());
             told.push(detail);
         }
     }
+    by_service.extend(containers.iter().filter(is_orphan).map(|orphan| (orphan.service.clone(), None)));
     for orphan in containers.iter().filter(is_orphan).filter(|_| expected.remove_orphans) {
         let detail = format!("the container {} is of `{}`, which the file has not", orphan.name, orphan.service);
         drift.push(Drift { kind: DriftKind::Unmanaged, detail });
@@ -170,6 +182,7 @@ pub(super) fn sum_up(expected: &Expected, containers: &[Container], hashes: Opti
         last_exit: exit,
         incarnation: (!runs.is_empty()).then(|| runs.join(", ")),
         troubled,
+        parts: by_service,
     }
 }
 

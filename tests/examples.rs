@@ -32,6 +32,7 @@ fn orch(example: &Path, state: &Path, args: &[&str]) -> Output {
 }
 
 /// Where programs are: the example of Compose needs one that the tests bring along.
+#[expect(clippy::disallowed_methods, reason = "the environment says where the tests' tools are")]
 fn path() -> String {
     let folder = std::env::var("ORCH_TEST_TOOLS").unwrap_or_default();
     assert!(

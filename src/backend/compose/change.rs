@@ -117,6 +117,10 @@ impl ComposeBackend {
         let mut missing = Vec::new();
         for (name, service) in &project.services {
             let Some(image) = service.made_from.get("image") else { continue };
+            let policy = service.beside.get("pull_policy").map_or("", |policy| policy.reveal());
+            if matches!(policy, "never" | "build") && !built(name) {
+                continue;
+            }
             if engine.inspect_image(image.reveal()).await.is_err() {
                 missing.push(name.as_str());
             }

@@ -77,15 +77,19 @@ pub(super) fn secret_lines(path: &Path) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn write(path: &Path, text: &str) {
+        crate::sys::write_atomic(path, text.as_bytes(), crate::sys::Durability::Atomic).unwrap();
+    }
+
     #[test]
     fn a_changed_file_is_seen_and_a_folder_of_data_is_not_looked_at() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.conf");
-        std::fs::write(&file, "1").unwrap();
+        write(&file, "1");
         let (one, of_folder) = (content(&file, false), content(folder.path(), true));
         assert!(one.is_some() && of_folder.is_some());
         assert_eq!(content(folder.path(), false), None);
-        std::fs::write(&file, "2").unwrap();
+        write(&file, "2");
         assert_ne!(content(&file, false), one);
         assert_ne!(content(folder.path(), true), of_folder);
         assert_eq!(content(&folder.path().join("none"), true), Some(None));
@@ -96,7 +100,7 @@ mod tests {
     #[test]
     fn secrets_of_an_env_file_are_known_by_their_names() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "A=plain\nexport DB_PASSWORD='hunter2'\n# TOKEN\nAPI_TOKEN=abc def\n").unwrap();
+        write(file.path(), "A=plain\nexport DB_PASSWORD='hunter2'\n# TOKEN\nAPI_TOKEN=abc def\n");
         assert_eq!(secret_lines(file.path()), ["hunter2", "abc def"]);
     }
 }

@@ -240,13 +240,10 @@ impl Observer for ComposeBackend {
 
     async fn render(&self, services: &[&Service]) -> Renderings {
         let specs = services.iter().filter_map(|service| match &service.spec {
-            Spec::Compose(spec) => Some((service.name.clone(), spec)),
+            Spec::Compose(spec) => Some((service.name.clone(), ComposeSpec::clone(spec))),
             _ => None,
         });
-        let render = |(name, spec): (_, &Box<ComposeSpec>)| {
-            let spec = ComposeSpec::clone(spec);
-            async move { (name, render::render(&spec, &self.tool).await) }
-        };
+        let render = |(name, spec): (_, ComposeSpec)| async move { (name, render::render(&spec, &self.tool).await) };
         let rendered = futures_util::future::join_all(specs.map(render)).await;
         let keep = |(name, spec): (crate::model::ServiceName, Result<ComposeSpec, BackendError>)| {
             if let Ok(spec) = &spec {

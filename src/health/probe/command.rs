@@ -142,7 +142,11 @@ pub(super) fn secrets<'a>(args: &'a [Text], service: &'a Service) -> Vec<&'a str
         Spec::Ssh(spec) => spec.env.values().collect(),
         Spec::Systemd(spec) => spec.env.values().collect(),
         Spec::Package(spec) => spec.env.values().collect(),
-        Spec::Network(_) | Spec::Compose(_) | Spec::Wireguard(_) | Spec::External(_) => Vec::new(),
+        Spec::Compose(spec) => {
+            let made_from = spec.wanted().into_values().flat_map(|service| service.made_from.values());
+            made_from.chain(spec.env.values()).collect()
+        }
+        Spec::Network(_) | Spec::Wireguard(_) | Spec::External(_) => Vec::new(),
     };
     let all = args.iter().chain(given);
     let mut secrets: Vec<&str> =

@@ -63,7 +63,7 @@ fn what_never_gets_healthy_misses_the_gate_by_name_and_goes_back() {
 fn what_exits_is_told_by_name_with_its_last_lines() {
     let stack = Stack::new(&two("[web, fail, '4']"), "");
     let failed = stack.orch(&["apply", "--auto-approve"]).exits(5);
-    failed.says(&["exited with code 4", "b | no configuration found"]);
+    failed.says(&["exited with code 4", "b exited (exit code 4)", "b | no configuration found"]);
     stack.file(&two("[web, serve]"));
     stack.apply();
     stack.is_done();

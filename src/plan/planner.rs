@@ -8,7 +8,6 @@ use super::decide::{Decision, Known, Push, decide_unwanted};
 use super::drift::drift;
 use super::input::{PlanInput, Request};
 use super::order::{Draft, order};
-use super::parts::parts;
 use super::{
     Action, Disruption, DriftNote, Mode, PLAN_FORMAT, Plan, PlanError, Reason, ReplaceOrder, Roll, Step, Warning,
 };
@@ -213,9 +212,8 @@ impl<'a> Planner<'a> {
             (None, Some(record)) => record.backend,
             (None, None) => found.objects.first().map_or(BackendKind::External, |object| object.backend),
         };
-        let parts = parts(decision.action, wanted, record, &found.objects, &decision.changes);
         Draft {
-            parts,
+            parts: super::parts::parts(decision.action, wanted, record, &found.objects, &decision.changes),
             decision,
             backend,
             wanted,

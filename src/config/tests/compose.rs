@@ -63,7 +63,7 @@ fn what_is_wrong_is_said() {
     says("files: .", "", "it is a folder");
     says("files: c.yml, project_name: Shop", "", "cannot be the name of a Compose project");
     says("files: c.yml, gate: [a b]", "", "no name that a Compose file can have");
-    says("files: c.yml, pull: daily", "", "`always`");
+    says("files: c.yml, pull: daily", "", "unknown value `daily`");
     says("files: c.yml", ", kind: job", "a Compose project cannot be a job");
     says("files: c.yml", ", replicas: 2", "has no replicas");
     says("files: c.yml", ", health_check: {type: backend, test: 'true'}", "only a container's engine runs a test");

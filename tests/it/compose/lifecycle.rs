@@ -133,7 +133,11 @@ fn what_was_changed_by_hand_is_drift_and_comes_back() {
 
 #[test]
 fn the_verbs_act_on_the_whole_project() {
-    let stack = Stack::new(&two("[web, lines, '3']"), ", gate: [b]");
+    // One that the engine would start again is no one-shot, also when it stops with 0.
+    let file = two("[web, lines, '3']")
+        .replace("{image", "{restart: unless-stopped, image")
+        .replace(", restart: unless-stopped}", "}");
+    let stack = Stack::new(&file, ", gate: [b]");
     stack.apply();
     let (a, b) = (stack.one("a"), stack.one("b"));
     stack.orch(&["logs", "stack"]).exits(0).says(&["a | web 1 is up", "b | line 3"]);

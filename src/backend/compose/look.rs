@@ -1,6 +1,7 @@
 //! The containers of Compose projects, as the engine has them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum as Status, ContainerSummary, HealthStatusEnum,
@@ -39,6 +40,8 @@ pub(super) struct Container {
     pub(super) image_name: String,
     pub(super) doing: Doing,
     pub(super) started: Option<Timestamp>,
+    /// How long it has been running without a health check to say more; `None` where it has one.
+    pub(super) unchecked_for: Option<Duration>,
     pub(super) restarts: u32,
     /// Services that this one waits for to run to their end.
     pub(super) waits_for: Vec<String>,
@@ -103,6 +106,7 @@ impl Container {
             ObjectState::Stopped => Doing::Unstarted,
             ObjectState::Lost => Doing::Failed(exit_of(state)),
         };
+        let started = time_of(state.started_at.as_ref());
         let depends = labels.get(DEPENDS_ON).map(String::as_str).unwrap_or_default().split(',');
         let waits = depends.filter_map(|depends| {
             let (service, how) = depends.split_once(':')?;
@@ -116,7 +120,11 @@ impl Container {
             image: found.image.clone().unwrap_or_default(),
             image_name: config.image.clone().unwrap_or_default(),
             doing,
-            started: time_of(state.started_at.as_ref()),
+            unchecked_for: started.filter(|_| !has_check(found)).map(|at| {
+                // The engine's clock may be ahead: then it is not known, and it counts as long.
+                Duration::try_from(now.duration_since(at)).unwrap_or(Duration::MAX)
+            }),
+            started,
             restarts: u32::try_from(restarts).unwrap_or(0),
             waits_for: waits.collect(),
             labels,
@@ -141,11 +149,12 @@ fn serves(found: &ContainerInspectResponse) -> bool {
     let policy = host.and_then(|host| host.restart_policy.as_ref()).and_then(|policy| policy.name);
     let goes_on = matches!(policy, Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED));
     let publishes = host.and_then(|host| host.port_bindings.as_ref()).is_some_and(|ports| !ports.is_empty());
-    let checked = found.state.as_ref().is_some_and(|state| {
-        let status = state.health.as_ref().and_then(|health| health.status);
-        !matches!(status, None | Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY))
-    });
-    goes_on || publishes || checked
+    goes_on || publishes || has_check(found)
+}
+
+fn has_check(found: &ContainerInspectResponse) -> bool {
+    let health = found.state.as_ref().and_then(|state| state.health.as_ref());
+    !matches!(health.and_then(|health| health.status), None | Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY))
 }
 
 /// Every container of an engine, up or not; with a label only those that have it.

@@ -2,6 +2,7 @@
 //! as. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -18,6 +19,8 @@ pub(super) struct Expected {
     pub(super) replicas: BTreeMap<String, usize>,
     /// The services that must be well; all where it is empty.
     pub(super) gate: BTreeSet<String>,
+    /// How long a container without a health check must run to count as well.
+    pub(super) settle: Duration,
     /// Whether what else there is in the project is to go.
     pub(super) remove_orphans: bool,
 }
@@ -51,6 +54,7 @@ impl Expected {
             digests: wanted.iter().map(|(name, service)| ((*name).to_owned(), service.digest(key))).collect(),
             replicas: wanted.iter().filter_map(replicas).collect(),
             gate: spec.gate.iter().cloned().collect(),
+            settle: spec.settle,
             remove_orphans: spec.remove_orphans,
         }
     }
@@ -75,6 +79,8 @@ impl Expected {
         Self {
             replicas: digests.keys().filter_map(replicas).collect(),
             gate: gate.into_iter().collect(),
+            // What is recorded was seen to run long enough.
+            settle: Duration::ZERO,
             remove_orphans: plain("remove_orphans") == Some("true"),
             digests,
         }
@@ -111,7 +117,7 @@ pub(super) fn sum_up(expected: &Expected, containers: &[Container], hashes: Opti
     let mut by_service: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut exit = None;
     for container in containers.iter().filter(|container| !is_orphan(container)) {
-        let (part, detail) = part(container, one_shots.contains(container.service.as_str()));
+        let (part, detail) = part(container, one_shots.contains(container.service.as_str()), expected.settle);
         let definition = definition(expected, container, hashes);
         let trouble =
             detail.clone().or_else(|| definition.is_some().then(|| "made from another definition".to_owned()));
@@ -187,8 +193,11 @@ pub(super) fn sum_up(expected: &Expected, containers: &[Container], hashes: Opti
 }
 
 /// What a container is to its project, and what there is to say of it.
-fn part(container: &Container, one_shot: bool) -> (Part, Option<String>) {
+fn part(container: &Container, one_shot: bool, settle: Duration) -> (Part, Option<String>) {
     match &container.doing {
+        Doing::Well if !one_shot && container.unchecked_for.is_some_and(|since| since < settle) => {
+            (Part::Starting, Some("was only just started".to_owned()))
+        }
         Doing::Well => (Part::Well, None),
         Doing::Succeeded { stopped } if one_shot || !stopped => (Part::Done, None),
         Doing::Starting => (Part::Starting, Some("is starting, its health check has not passed yet".to_owned())),
@@ -279,6 +288,7 @@ mod tests {
             image: String::new(),
             image_name: String::new(),
             doing,
+            unchecked_for: None,
             started: None,
             restarts: 0,
             waits_for: Vec::new(),
@@ -331,6 +341,17 @@ mod tests {
         web.waits_for = vec!["init".to_owned()];
         let seen = sum_up(&wanted, &[container("init", Doing::Succeeded { stopped: true }), web], None);
         assert_eq!(seen.state, ObjectState::Running);
+    }
+
+    #[test]
+    fn what_was_only_just_started_may_still_fail() {
+        let wanted = Expected { settle: Duration::from_millis(300), ..expected(&["web"]) };
+        let mut web = container("web", Doing::Well);
+        web.unchecked_for = Some(Duration::from_millis(100));
+        let seen = sum_up(&wanted, &[web.clone()], None);
+        assert_eq!((seen.state, seen.health.healthy), (ObjectState::Starting, false));
+        web.unchecked_for = Some(Duration::from_millis(300));
+        assert_eq!(sum_up(&wanted, &[web], None).state, ObjectState::Running);
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Lowering<'_> {
             remove_orphans: flag(&raw.remove_orphans).unwrap_or(true),
             remove_volumes: flag(&raw.remove_volumes).unwrap_or(false),
             wait_timeout: given(raw.wait_timeout.as_ref()).map_or(timeout, |period| period.0),
+            settle: Duration::ZERO,
             rendered: None,
         })
     }

@@ -144,7 +144,8 @@ impl Lowering<'_> {
             }
             RawBackend::Compose(compose) => {
                 let named = (draft.name.as_str(), raw.backend.span);
-                let spec = self.compose(compose, named, timeout, draft.active, &mut draft.slots)?;
+                let mut spec = self.compose(compose, named, timeout, draft.active, &mut draft.slots)?;
+                spec.settle = given(raw.settle.as_ref()).map_or(SETTLE, |delay| delay.0);
                 self.compose_check(&spec, &mut checks.list);
                 draft.has_check = true;
                 timeout = timeout.max(spec.wait_timeout);

@@ -39,6 +39,8 @@ pub struct ComposeSpec {
     pub remove_volumes: bool,
     /// How long it may take to be well.
     pub wait_timeout: Duration,
+    /// How long a container without a health check must run to count as well.
+    pub settle: Duration,
     /// What the files come to; `None` where Compose was not asked.
     pub rendered: Option<Arc<ComposeProject>>,
 }

@@ -62,8 +62,12 @@ fn what_never_gets_healthy_misses_the_gate_by_name_and_goes_back() {
 #[test]
 fn what_exits_is_told_by_name_with_its_last_lines() {
     let stack = Stack::new(&two("[web, fail, '4']"), "");
+    // Long enough for it to have ended, so that it never passes for well.
+    let file = stack.read("orch.yaml");
+    stack.write("orch.yaml", file.replace("timeout: 60", "timeout: 60\n    settle: 30s"));
     let failed = stack.orch(&["apply", "--auto-approve"]).exits(5);
     failed.says(&["exited with code 4", "b exited (exit code 4)", "b | no configuration found"]);
+    stack.write("orch.yaml", file);
     stack.file(&two("[web, serve]"));
     stack.apply();
     stack.is_done();

@@ -22,6 +22,7 @@ fn spec() -> ComposeSpec {
         remove_orphans: true,
         remove_volumes: false,
         wait_timeout: Duration::from_secs(60),
+        settle: Duration::ZERO,
         rendered: None,
     }
 }

@@ -26,6 +26,7 @@ fn examples() -> Vec<PathBuf> {
 #[expect(clippy::disallowed_methods, reason = "a test starts the binary that it is about")]
 fn orch(example: &Path, state: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orch"));
+    command.env("PATH", path());
     command.arg("-C").arg(example).arg("--state-dir").arg(state).args(args);
     if example.ends_with("helm") {
         let (path, kubeconfig) = cluster();
@@ -66,6 +67,17 @@ fn cluster() -> &'static (String, PathBuf) {
         SERVER.set(child).unwrap();
         (path, kubeconfig)
     })
+}
+
+/// Where programs are: the example of Compose needs one that the tests bring along.
+#[expect(clippy::disallowed_methods, reason = "the environment says where the tests' tools are")]
+fn path() -> String {
+    let folder = std::env::var("ORCH_TEST_TOOLS").unwrap_or_default();
+    assert!(
+        Path::new(&folder).join("bin/docker-compose").is_file(),
+        "ORCH_TEST_TOOLS ({folder:?}) is no folder with bin/docker-compose; `tests/run` makes one"
+    );
+    format!("{folder}/bin:{}", std::env::var("PATH").unwrap_or_default())
 }
 
 #[test]
@@ -431,4 +443,30 @@ fn the_example_of_a_chart_comes_up_changes_and_goes() {
     orch(&["apply", "--auto-approve", "--profile", "retrieval"], 0);
     orch(&["plan", "--detailed-exitcode", "--profile", "retrieval"], 0);
     orch(&["destroy", "--auto-approve"], 0);
+}
+
+#[test]
+fn the_example_of_compose_comes_up_and_goes() {
+    let example = Containers::new();
+    let (from, folder) = (root().join("examples/compose"), example.folder.path());
+    let definition = std::fs::read_to_string(from.join("orch.yaml")).unwrap();
+    let definition = definition.replace("project: compose-example", &format!("project: {}", example.project));
+    #[expect(clippy::disallowed_methods, reason = "the test writes the example as a user does")]
+    std::fs::write(folder.join("orch.yaml"), definition.replace("../docker/watch", "./watch")).unwrap();
+    std::fs::copy(from.join("docker-compose.yml"), folder.join("docker-compose.yml")).unwrap();
+    let run = |args: &[&str], code: i32| {
+        let port = format!("port={}", example.port);
+        let output = orch(folder, &folder.join(".orch"), &[args, &["--var", port.as_str()]].concat());
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "orch {args:?}: {said}");
+        said
+    };
+    run(&["apply", "--auto-approve"], 0);
+    let fruit = example.fruit();
+    assert!(fruit.ends_with("version 1:\napple\npear\n"), "{fruit}");
+    run(&["plan", "--detailed-exitcode"], 0);
+    run(&["destroy", "--auto-approve"], 0);
+    assert!(example.left(&["ps", "--all"]).is_empty());
+    let volume = format!("{}-stack_data", example.project);
+    assert_eq!(docker(&["volume", "rm", &volume]).trim(), volume, "the volume was kept");
 }

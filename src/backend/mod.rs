@@ -3,6 +3,7 @@
 //! Looking is a different type from touching: planning holds [`Observer`]s only, so a plan that
 //! changes something does not compile.
 
+pub mod compose;
 pub mod docker;
 #[cfg(test)]
 pub mod fake;
@@ -307,18 +308,26 @@ pub struct BackendError {
     pub message: String,
     /// What the user can do about it.
     pub hint: Option<String>,
+    /// What was made before it went wrong, where there is something: its state and its log are evidence.
+    pub object: Option<ObjectId>,
 }
 
 impl BackendError {
     /// An error without a hint.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, object: None }
     }
 
     /// The same error with a hint.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same error about an object that was made before it went wrong.
+    #[must_use]
+    pub fn about(self, object: ObjectId) -> Self {
+        Self { object: Some(object), ..self }
     }
 }
 

@@ -291,11 +291,11 @@ impl<'a> Worker<'a> {
         let context = self.context();
         if *operation == Operation::Create {
             let backend = self.step.backend;
-            let id = self
-                .operator(backend)?
-                .create(&context, &self.filled().await?)
-                .await
-                .map_err(|e| self.refused(e, None))?;
+            let made = self.operator(backend)?.create(&context, &self.filled().await?).await;
+            let id = made.map_err(|error| {
+                let object = error.object.clone().map(|id| (backend, id));
+                self.refused(error, object)
+            })?;
             *created = Some(id);
             return Ok(());
         }

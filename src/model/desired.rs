@@ -252,6 +252,12 @@ pub fn effect_of(backend: BackendKind, path: &str) -> Effect {
         (BackendKind::Docker, _) if path == "image" => Effect::Record,
         (BackendKind::Docker, "pull_policy" | "remove_volumes") => Effect::Record,
         (BackendKind::Docker, "memory" | "cpus" | "restart") => Effect::Update,
+        (BackendKind::Compose, "project_name") => Effect::Replace,
+        (
+            BackendKind::Compose,
+            "files" | "env_file" | "profiles" | "only" | "gate" | "build" | "pull" | "remove_orphans"
+            | "remove_volumes",
+        ) => Effect::Record,
         (BackendKind::Ssh, "host") => Effect::Replace,
         (BackendKind::Ssh, "ports") => Effect::Record,
         (BackendKind::Systemd, "host" | "unit" | "scope") => Effect::Replace,

@@ -71,6 +71,11 @@ impl<'k> Fields<'k> {
         Self { key, list: Vec::new() }
     }
 
+    /// The key that secrets are digested under.
+    pub(super) fn key(&self) -> &'k DigestKey {
+        self.key
+    }
+
     pub(super) fn plain(&mut self, path: impl Into<Cow<'static, str>>, effect: Effect, value: impl Into<String>) {
         self.list.push(Field { path: path.into(), value: FieldValue::Plain(value.into()), effect });
     }

@@ -70,6 +70,8 @@ pub enum BackendKind {
     Process,
     /// A container of a Docker engine, or a network of it.
     Docker,
+    /// A Compose project of a Docker engine.
+    Compose,
     /// A program on a host, as a service.
     Ssh,
     /// A unit of systemd.
@@ -91,6 +93,7 @@ impl fmt::Display for BackendKind {
         f.pad(match self {
             Self::Process => "process",
             Self::Docker => "docker",
+            Self::Compose => "compose",
             Self::Ssh => "ssh",
             Self::Systemd => "systemd",
             Self::Package => "package",
@@ -109,6 +112,7 @@ impl BackendKind {
     pub fn restamps(self) -> bool {
         match self {
             Self::Process
+            | Self::Compose
             | Self::Ssh
             | Self::Systemd
             | Self::Package
@@ -131,7 +135,13 @@ impl BackendKind {
     #[must_use]
     pub fn is_slot(self) -> bool {
         match self {
-            Self::Ssh | Self::Systemd | Self::Package | Self::Helm | Self::Kubernetes | Self::Wireguard => true,
+            Self::Compose
+            | Self::Ssh
+            | Self::Systemd
+            | Self::Package
+            | Self::Helm
+            | Self::Kubernetes
+            | Self::Wireguard => true,
             Self::Process | Self::Docker | Self::External => false,
         }
     }

@@ -26,15 +26,18 @@ pub use field::{Effect, Field, FieldValue};
 pub use health::{BodyMatch, CheckPolicy, HealthCheck, Host, Probe, StatusMatch};
 pub use ids::{BackendKind, ObjectId, OpId, RunId};
 pub use machine::{HOST_REFERENCE, HostKeys, LanHost, Machine, Place};
-pub use observed::{Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, Repair};
+pub use observed::{
+    Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, ObservedPart, Repair,
+};
 pub use secret::{has_password, is_secret_name};
 pub use service::{Condition, Dependency, Kind, Lifecycle, Service, Trigger};
 pub use spec::{
-    ADOPTED_REVISION, Chart, Claim, DockerSpec, EngineCheck, Exec, ExternalSpec, Gpus, HelmSpec, HostFile, HostPort,
-    KubeCluster, KubeId, KubeObject, KubernetesSpec, LogPolicy, Manifest, Mount, MountSource, NetworkSpec, NetworkUse,
-    PackageSource, PackageSpec, PortMapping, ProcessSpec, Protocol, PullPolicy, RemoteSpec, Rendered, RestartMode,
-    RestartPolicy, RestartRule, Spec, StopSignal, Ulimit, UnitDefinition, UnitScope, UnitSource, UnitSpec, UnitTimer,
-    Upload, Values, ValuesFile, WireguardSpec, shown_cpus,
+    ADOPTED_REVISION, Chart, Claim, ComposeProject, ComposePull, ComposeService, ComposeSpec, DockerSpec, EngineCheck,
+    Exec, ExternalSpec, Gpus, HelmSpec, HostFile, HostPort, KubeCluster, KubeId, KubeObject, KubernetesSpec, LogPolicy,
+    Manifest, Mount, MountSource, NetworkSpec, NetworkUse, PackageSource, PackageSpec, PortMapping, ProcessSpec,
+    Protocol, PullPolicy, RemoteSpec, Rendered, RestartMode, RestartPolicy, RestartRule, Spec, StopSignal, Ulimit,
+    UnitDefinition, UnitScope, UnitSource, UnitSpec, UnitTimer, Upload, Values, ValuesFile, WireguardSpec,
+    compose_digest_field, shown_cpus,
 };
 pub use strategy::{Amount, Pause, RollFailure, Strategy};
 pub use text::Text;

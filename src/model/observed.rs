@@ -59,6 +59,19 @@ pub struct ObservedObject {
     /// Why it will not get well by itself, in the backend's words: a gate that waits for it is missed with that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Its parts, where it has several, by name: the services of a Compose project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ObservedPart>,
+}
+
+/// A part of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedPart {
+    /// Its name: a service of a Compose project.
+    pub name: String,
+    /// In which way it is not as it should be, as a fragment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// What it takes to bring back an object that differs from what it was made as.
@@ -98,6 +111,7 @@ impl ObservedObject {
             repair: None,
             reported: None,
             failure: None,
+            parts: Vec::new(),
         }
     }
 

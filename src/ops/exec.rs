@@ -28,7 +28,7 @@ impl Inside {
                 "`orch status` shows what runs",
             ));
         };
-        if kind != BackendKind::Docker {
+        if !matches!(kind, BackendKind::Docker | BackendKind::Compose) {
             return Err(OpError::request(
                 format!("{address} has no inside: its backend is `{kind}`"),
                 "it runs on this machine: run the command in your own shell",

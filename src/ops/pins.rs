@@ -76,6 +76,6 @@ fn all_failed(failed: Vec<(ServiceName, BackendError)>) -> OpError {
     }
     let told: Vec<String> =
         by_message.into_iter().map(|(message, services)| format!("{}: {message}", services.join(", "))).collect();
-    let source = BackendError { message: told.join("; "), hint };
+    let source = BackendError { message: told.join("; "), hint, object: None };
     OpError::backend("finding out which images to run", source)
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::OpError;
 use super::managed;
 use super::places::{clusters, places};
+use crate::backend::compose::{ComposeBackend, ComposeSettings};
 use crate::backend::docker::{DockerBackend, DockerSettings, Known};
 use crate::backend::helm::{HelmBackend, HelmSettings, Known as KnownRelease};
 use crate::backend::host::Hosts;
@@ -195,20 +196,41 @@ impl Project {
         if let Some(wireguard) = self.wireguard(recorded) {
             backends.push((BackendKind::Wireguard, wireguard));
         }
+        if let Some(compose) = self.compose(key, recorded) {
+            backends.push((BackendKind::Compose, compose));
+        }
         backends
     }
 
-    fn docker(&self, key: &DigestKey, recorded: &State) -> DockerSettings {
-        let of_record = |(address, record): (&Address, &Record)| {
-            let known = Known {
-                address: address.clone(),
-                op_id: record.op_id.clone(),
-                revision: record.revision,
-                fields: record.fields.clone(),
-            };
-            Some((record.object.clone().filter(|_| record.backend == BackendKind::Docker)?, known))
+    /// The backend of Compose projects, where the file or the records have one.
+    fn compose(&self, key: &DigestKey, recorded: &State) -> Option<Arc<ComposeBackend>> {
+        let known = known(BackendKind::Compose, recorded);
+        let wanted = self.loaded.desired.services.values().filter_map(|service| match &service.spec {
+            Spec::Compose(spec) => Some(spec.project_name.clone()),
+            _ => None,
+        });
+        let of_record = |known: &Known| match known.fields.get("project_name") {
+            Some(FieldValue::Plain(name)) => Some(name.clone()),
+            _ => None,
         };
-        let known: BTreeMap<ObjectId, Known> = recorded.records.iter().filter_map(of_record).collect();
+        let names: BTreeSet<String> = wanted.chain(known.values().filter_map(of_record)).collect();
+        let pending = recorded.pending.values().any(|pending| pending.backend == BackendKind::Compose);
+        (pending || !names.is_empty()).then(|| {
+            Arc::new(ComposeBackend::new(ComposeSettings {
+                project: self.loaded.desired.project.clone(),
+                scope: key.digest([b"compose scope".as_slice()]).short(),
+                key: key.clone(),
+                env: self.options.load.env.clone(),
+                dir: self.store.dir().join("compose"),
+                names,
+                known,
+                pending: recorded.pending.iter().map(|(at, pending)| (at.clone(), pending.op_id.clone())).collect(),
+            }))
+        })
+    }
+
+    fn docker(&self, key: &DigestKey, recorded: &State) -> DockerSettings {
+        let known = known(BackendKind::Docker, recorded);
         let host = |service: &Arc<Service>| match &service.spec {
             Spec::Docker(spec) => Some(spec.host.clone()),
             Spec::Network(spec) => Some(spec.host.clone()),
@@ -316,6 +338,20 @@ impl Project {
     pub(super) fn now(&self) -> Timestamp {
         sys::now()
     }
+}
+
+/// What is recorded about the objects of a backend that keeps little of it in them.
+fn known(backend: BackendKind, recorded: &State) -> BTreeMap<ObjectId, Known> {
+    let of_record = |(address, record): (&Address, &Record)| {
+        let known = Known {
+            address: address.clone(),
+            op_id: record.op_id.clone(),
+            revision: record.revision,
+            fields: record.fields.clone(),
+        };
+        Some((record.object.clone().filter(|_| record.backend == backend)?, known))
+    };
+    recorded.records.iter().filter_map(of_record).collect()
 }
 
 /// The instances that are wanted, by address, with ignored changes taken back.

@@ -31,7 +31,7 @@ pub(super) async fn resolve<'p>(project: &'p Project, observers: &Observers) -> 
     if !failed.is_empty() {
         let hint = failed.iter().find_map(|(_, error)| error.hint.clone());
         let told: Vec<String> = failed.iter().map(|(name, error)| format!("{name}: {error}")).collect();
-        let source = BackendError { message: told.join("; "), hint };
+        let source = BackendError { message: told.join("; "), hint, object: None };
         return Err(OpError::backend("finding out what services are in full", source));
     }
     if rendered.is_empty() {

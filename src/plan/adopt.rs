@@ -65,6 +65,7 @@ pub fn plan_adoption(input: &PlanInput<'_>, observed: &[Instance]) -> Plan {
         reason: Reason::FoundRunning,
         stops_first: None,
         changes: Vec::new(),
+        parts: Vec::new(),
         needs: Vec::new(),
         wave: 1,
         operations: Vec::new(),

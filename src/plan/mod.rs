@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod input;
 mod order;
+mod parts;
 mod planner;
 mod roll;
 mod step;
@@ -25,6 +26,7 @@ pub use diff::changes;
 pub use error::PlanError;
 pub use file::{PlanFile, PlanFileError};
 pub use input::{PlanInput, Request};
+pub use parts::{Part, PartAction};
 pub use planner::{fingerprint, found_at, plan};
 pub use step::{
     Change, Disruption, DriftNote, GateBy, Milestone, Mode, Need, ObjectRef, Operation, PLAN_FORMAT, Plan, PlanSource,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::decide::Decision;
 use super::input::PlanInput;
 use super::roll::{RollDraft, keep_for_undo, rolls};
-use super::{Action, Milestone, Need, Operation, Roll, Step, StepId};
+use super::{Action, Milestone, Need, Operation, Part, Roll, Step, StepId};
 use crate::graph::Graph;
 use crate::model::{Address, BackendKind, Claim, Condition, Digest, Instance, RollFailure, ServiceName};
 use crate::state::Record;
@@ -19,6 +19,7 @@ pub(super) struct Draft<'a> {
     pub(super) backend: BackendKind,
     pub(super) wanted: Option<&'a Instance>,
     pub(super) record: Option<&'a Record>,
+    pub(super) parts: Vec<Part>,
     pub(super) renamed_from: Option<Address>,
     pub(super) fingerprint: Option<Digest>,
     pub(super) timeout_ms: u64,
@@ -106,6 +107,7 @@ fn into_step(id: StepId, wave: u32, needs: Vec<Need>, address: Address, draft: D
         reason,
         stops_first,
         changes,
+        parts: draft.parts,
         needs,
         wave,
         operations,

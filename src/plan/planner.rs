@@ -213,6 +213,7 @@ impl<'a> Planner<'a> {
             (None, None) => found.objects.first().map_or(BackendKind::External, |object| object.backend),
         };
         Draft {
+            parts: super::parts::parts(decision.action, wanted, record, &found.objects, &decision.changes),
             decision,
             backend,
             wanted,

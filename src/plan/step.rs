@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Reason};
+use super::{Action, Part, Reason};
 use crate::model::{
     Address, BackendKind, Digest, Drift, FieldValue, Input, ObjectId, OnFailure, OpId, Pause, Pins, ProjectName,
     RollFailure, ServiceName,
@@ -129,6 +129,9 @@ pub struct Step {
     /// The fields that change, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+    /// What happens to each part of it, where it has several: to each service of a Compose project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// The steps that come first, and how far they must be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,

@@ -152,6 +152,7 @@ fn step(
         reason,
         stops_first: None,
         changes,
+        parts: Vec::new(),
         needs: comes_first.iter().map(|&(step, _)| Need { step, milestone: Milestone::Done }).collect(),
         wave: comes_first.iter().map(|&(_, wave)| wave).max().unwrap_or(0) + 1,
         operations,

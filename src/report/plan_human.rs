@@ -130,6 +130,11 @@ impl<'p> View<'p> {
         for change in &step.changes {
             self.change(step.action, change);
         }
+        for part in &step.parts {
+            let why = if part.why.is_empty() { String::new() } else { format!(": {}", part.why) };
+            let (name, why, sign) = (escape(&part.name), escape(&why), part.action.sign());
+            let _ = writeln!(self.text, "{:FIELD_INDENT$}{sign} {name}  {}{why}", "", part.action);
+        }
         self.told = Some(step);
     }
 

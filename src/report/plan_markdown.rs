@@ -89,7 +89,7 @@ fn table(text: &mut String, plan: &Plan) {
 
 fn details(text: &mut String, plan: &Plan) {
     let mut left_out = 0;
-    for step in plan.steps.iter().filter(|step| !step.changes.is_empty()) {
+    for step in plan.steps.iter().filter(|step| !step.changes.is_empty() || !step.parts.is_empty()) {
         let block = step_details(step);
         if text.len() + block.len() > MOST_BYTES {
             left_out += 1;
@@ -108,6 +108,10 @@ fn step_details(step: &Step) -> String {
     for change in &step.changes {
         change_lines(&mut lines, step.action, change);
     }
+    lines.extend(step.parts.iter().map(|part| {
+        let why = if part.why.is_empty() { String::new() } else { format!(": {}", part.why) };
+        format!("{} {} {}{}", part.action.sign(), escape(&part.name), part.action, escape(&why))
+    }));
     // A fence ends at a run of as many backticks as it began with.
     let fence = "`".repeat(lines.iter().map(|line| longest_backticks(line)).max().unwrap_or(0).max(2) + 1);
     format!(

@@ -63,6 +63,7 @@ pub(super) fn step(id: u32, address: &str, action: Action) -> Step {
         reason: Reason::New,
         stops_first: None,
         changes: Vec::new(),
+        parts: Vec::new(),
         needs: Vec::new(),
         wave: 1,
         operations: Vec::new(),

@@ -13,6 +13,8 @@ mod cli;
 #[cfg(feature = "demo")]
 mod cluster;
 #[cfg(feature = "demo")]
+mod compose;
+#[cfg(feature = "demo")]
 mod docker;
 #[cfg(feature = "demo")]
 mod helm;

@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(20);
 const OLDEST_API: (usize, usize) = (1, 40);
 
 /// The engines that were connected to.
-pub(super) struct Engines {
+pub(in crate::backend) struct Engines {
     env: BTreeMap<String, String>,
     logins: SharedLogins,
     /// What a host stands for is found out once: a configuration that changes does not move a run to
@@ -38,21 +38,21 @@ pub(super) struct Engines {
 }
 
 /// An engine that answered.
-pub(super) struct Engine {
+pub(in crate::backend) struct Engine {
     docker: Docker,
     logins: SharedLogins,
     pulls: Pulls,
 }
 
 impl Engines {
-    pub(super) fn new(env: BTreeMap<String, String>) -> Self {
+    pub(in crate::backend) fn new(env: BTreeMap<String, String>) -> Self {
         let logins = Arc::new(Logins::new(&env));
         Self { env, logins, addresses: Mutex::default(), connected: Mutex::default(), connecting: Flights::default() }
     }
 
     /// The engine at an address; `None` for the one that the environment names. Who asks for one that
     /// is being connected to waits for it; an engine that is away is tried anew by who asks later.
-    pub(super) async fn get(&self, host: Option<&str>) -> Result<Arc<Engine>, BackendError> {
+    pub(in crate::backend) async fn get(&self, host: Option<&str>) -> Result<Arc<Engine>, BackendError> {
         let address = self.address(host)?;
         let endpoint = &address.endpoint;
         let known = || locked(&self.connected).get(endpoint).cloned();
@@ -98,7 +98,7 @@ impl Engines {
     }
 
     /// Whether an engine runs on this machine, so that its ports are this machine's.
-    pub(super) fn is_local(&self, host: Option<&str>) -> bool {
+    pub(in crate::backend) fn is_local(&self, host: Option<&str>) -> bool {
         self.address(host).is_ok_and(|address| matches!(address.endpoint, Endpoint::Unix(_)))
     }
 }

@@ -5,7 +5,7 @@ use bollard::errors::Error;
 use crate::backend::BackendError;
 
 /// An error of the engine while orch was `doing` something: `start the container shop-web-3f9a1c.2`.
-pub(super) fn failed(doing: &str, error: &Error) -> BackendError {
+pub(in crate::backend) fn failed(doing: &str, error: &Error) -> BackendError {
     let message = message(error);
     let told = BackendError::new(format!("cannot {doing}: {message}"));
     match hint(error, &message) {
@@ -23,7 +23,7 @@ pub(super) fn status(error: &Error) -> Option<u16> {
 }
 
 /// Whether what was asked for is not there.
-pub(super) fn is_missing(error: &Error) -> bool {
+pub(in crate::backend) fn is_missing(error: &Error) -> bool {
     status(error) == Some(404)
 }
 

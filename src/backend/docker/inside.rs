@@ -66,7 +66,11 @@ async fn answer(engine: &Docker, container: &str, command: &Command<'_>) -> Resu
 
 /// Runs a command with the caller's terminal or pipes; its exit code. One that cannot be started at all
 /// has 127 when there is no such program and else 126, as in a shell, and its standard error says why.
-pub(super) async fn exec(engine: &Docker, container: &str, request: ExecRequest) -> Result<i32, BackendError> {
+pub(in crate::backend) async fn exec(
+    engine: &Docker,
+    container: &str,
+    request: ExecRequest,
+) -> Result<i32, BackendError> {
     let ExecRequest { argv, user, working_dir, env, stdin, mut stdout, mut stderr, terminal } = request;
     let program = argv.first().cloned().unwrap_or_default();
     let size = terminal.as_ref().map(|terminal| *terminal.size.borrow());

@@ -16,7 +16,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The log as it comes. Followed, it goes on when the container is started again, and ends when the
 /// container is removed.
-pub(super) async fn stream(engine: &Docker, container: &str, query: LogQuery) -> Result<LogStream, BackendError> {
+pub(in crate::backend) async fn stream(
+    engine: &Docker,
+    container: &str,
+    query: LogQuery,
+) -> Result<LogStream, BackendError> {
     // What cannot be read is found out now, not by whoever reads the first line.
     inspect(engine, container).await?.ok_or_else(|| gone(container))?;
     // Who wants none of what is there wants none of it later either.
@@ -45,7 +49,11 @@ pub(super) async fn stream(engine: &Docker, container: &str, query: LogQuery) ->
 }
 
 /// The last lines, oldest first, without their time stamps.
-pub(super) async fn tail(engine: &Docker, container: &str, lines: usize) -> Result<Vec<String>, BackendError> {
+pub(in crate::backend) async fn tail(
+    engine: &Docker,
+    container: &str,
+    lines: usize,
+) -> Result<Vec<String>, BackendError> {
     let query = LogQuery { lines: Some(lines), since: None, follow: false };
     let lines: Vec<LogLine> = stream(engine, container, query).await?.try_collect().await?;
     Ok(lines.into_iter().map(|line| line.text).collect())

@@ -50,9 +50,12 @@ use crate::model::{
     Address, Conflict, Digest, Endpoint, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName,
     Reach, Service, Spec, Vantage,
 };
-use connect::{Engine, Engines};
-use error::failed;
+pub(in crate::backend) use connect::{Engine, Engines};
+pub(in crate::backend) use error::{failed, is_missing};
+pub(in crate::backend) use inside::exec;
+pub(in crate::backend) use logs::{stream as stream_log, tail as tail_log};
 use object::{Object, ObjectKind};
+pub(in crate::backend) use observe::{exit as exit_of, of_state as state_of, time as time_of};
 use operate::Site;
 
 /// What the backend is told about the project.

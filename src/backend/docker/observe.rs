@@ -101,7 +101,7 @@ fn stamp<'s>(
     }
 }
 
-fn of_state(state: &ContainerState, restarts: i64, now: Timestamp) -> ObjectState {
+pub(in crate::backend) fn of_state(state: &ContainerState, restarts: i64, now: Timestamp) -> ObjectState {
     let started = time(state.started_at.as_ref());
     match state.status {
         Some(Status::RUNNING | Status::STOPPING) => {
@@ -122,7 +122,7 @@ fn of_state(state: &ContainerState, restarts: i64, now: Timestamp) -> ObjectStat
 }
 
 /// How it ended; the engine reports a signal as 128 and its number, as a shell does.
-fn exit(state: &ContainerState) -> Exit {
+pub(in crate::backend) fn exit(state: &ContainerState) -> Exit {
     let code = state.exit_code.and_then(|code| i32::try_from(code).ok());
     let out_of_memory = state.oom_killed.unwrap_or(false);
     match code {
@@ -146,6 +146,6 @@ fn reported(health: Option<&EngineHealth>) -> Health {
 }
 
 /// A time of the engine; what never happened is the year 1 there.
-fn time(text: Option<&String>) -> Option<Timestamp> {
+pub(in crate::backend) fn time(text: Option<&String>) -> Option<Timestamp> {
     text?.parse::<Timestamp>().ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
 }

@@ -96,7 +96,11 @@ impl Archives {
         let at = path.to_owned();
         let read = tokio::task::spawn_blocking(move || Archive::open(&at, &Limits::default())).await;
         let read = read.map_err(|error| BackendError::new(format!("cannot read the package {shown}: {error}")))?;
-        let contents = Arc::new(read.map_err(|error| BackendError { message: error.to_string(), hint: error.hint() })?);
+        let contents = Arc::new(read.map_err(|error| BackendError {
+            message: error.to_string(),
+            hint: error.hint(),
+            object: None,
+        })?);
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (before, contents.clone()));
         checked(contents)
     }

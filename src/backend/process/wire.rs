@@ -171,7 +171,7 @@ impl Failure {
 
 impl From<Failure> for BackendError {
     fn from(failure: Failure) -> Self {
-        Self { message: failure.message, hint: failure.hint }
+        Self { message: failure.message, hint: failure.hint, object: None }
     }
 }
 

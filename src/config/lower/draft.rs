@@ -75,6 +75,8 @@ pub(crate) enum SlotKind {
     File,
     /// A release of a chart.
     Release,
+    /// A Compose project of an engine.
+    Compose,
 }
 
 impl Slot {
@@ -88,6 +90,10 @@ impl Slot {
 
     pub(super) fn release(span: Span, name: String) -> Self {
         Self { span, kind: SlotKind::Release, name }
+    }
+
+    pub(super) fn compose(span: Span, name: String) -> Self {
+        Self { span, kind: SlotKind::Compose, name }
     }
 
     pub(super) fn file(span: Span, name: String) -> Self {

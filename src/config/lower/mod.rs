@@ -4,6 +4,7 @@
 
 mod backend;
 mod check;
+mod compose;
 mod disk;
 mod docker;
 mod draft;

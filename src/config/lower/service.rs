@@ -85,6 +85,7 @@ impl Lowering<'_> {
             Some(
                 RawBackend::Process(_)
                 | RawBackend::Docker(_)
+                | RawBackend::Compose(_)
                 | RawBackend::Helm(_)
                 | RawBackend::Kubernetes(_)
                 | RawBackend::External(_),
@@ -127,6 +128,7 @@ impl Lowering<'_> {
         let backend = raw.backend.get().map(|backend| match backend {
             RawBackend::Process(_) => BackendKind::Process,
             RawBackend::Docker(_) => BackendKind::Docker,
+            RawBackend::Compose(_) => BackendKind::Compose,
             RawBackend::Ssh(_) => BackendKind::Ssh,
             RawBackend::Systemd(_) => BackendKind::Systemd,
             RawBackend::Package(_) => BackendKind::Package,
@@ -135,14 +137,15 @@ impl Lowering<'_> {
             RawBackend::External(_) => BackendKind::External,
         });
         self.fits(raw, backend, draft.kind);
-        let checks = self.checks(raw, backend, draft);
+        let mut checks = self.checks(raw, backend, draft);
         let triggers = self.triggers(raw, draft.active);
         let replicas = self.replicas(raw, backend);
         let strategy = self.strategy(raw, backend);
         let endpoints = self.endpoints(raw.endpoints.as_ref(), backend, draft.kind);
-        let mut probed = checks.local_ports;
+        let mut probed = std::mem::take(&mut checks.local_ports);
         let own = endpoints.iter().filter(|named| named.endpoint.host.is_none());
         probed.extend(own.map(|named| (named.span, named.endpoint.port)));
+        let mut timeout = given(raw.timeout.as_ref()).map_or(self.default_timeout, |period| period.0);
         let spec = raw.backend.get().and_then(|backend| match backend {
             RawBackend::Process(raw) => {
                 let mut spec = self.process(raw, draft.kind, draft.active)?;
@@ -153,6 +156,15 @@ impl Lowering<'_> {
                 let mut spec = self.docker(raw, replicas.unwrap_or(1), draft)?;
                 spec.check = checks.engine;
                 Some(Spec::Docker(Box::new(spec)))
+            }
+            RawBackend::Compose(compose) => {
+                let named = (draft.name.as_str(), raw.backend.span);
+                let mut spec = self.compose(compose, named, timeout, draft.active, &mut draft.slots)?;
+                spec.settle = given(raw.settle.as_ref()).map_or(SETTLE, |delay| delay.0);
+                self.compose_check(&spec, &mut checks.list);
+                draft.has_check = true;
+                timeout = timeout.max(spec.wait_timeout);
+                Some(Spec::Compose(Box::new(spec)))
             }
             RawBackend::Ssh(raw) => {
                 let mut spec = self.ssh(raw, draft.kind, draft.active)?;
@@ -193,7 +205,7 @@ impl Lowering<'_> {
             lifecycle: lowered_lifecycle(lifecycle),
             triggers,
             renamed_from: draft.renamed_from.as_ref().map(|(_, name)| name.clone()),
-            timeout: self.timeout(raw),
+            timeout,
             settle: given(raw.settle.as_ref()).map_or(SETTLE, |delay| delay.0),
         };
         draft.service = match self.target {
@@ -222,6 +234,10 @@ impl Lowering<'_> {
             (Kind::Job, BackendKind::External) => (
                 "an external service cannot be a job".to_owned(),
                 "orch does not run it and cannot see it end; use `backend: {type: process, ...}` for a job",
+            ),
+            (Kind::Job, BackendKind::Compose) => (
+                "a Compose project cannot be a job".to_owned(),
+                "services of it that run to their end are fine as they are; use `backend: {type: docker, ...}` for a job",
             ),
             (Kind::Job, BackendKind::Package) => (
                 "a package cannot be a job".to_owned(),
@@ -254,6 +270,7 @@ impl Lowering<'_> {
             }
             Some(BackendKind::Helm) => Some("take the key away, and say it in `values` as the chart has it"),
             Some(BackendKind::Kubernetes) => Some("take the key away, and say it in the manifests"),
+            Some(BackendKind::Compose) => Some("use `deploy.replicas` in the Compose file"),
             Some(BackendKind::Process | BackendKind::Wireguard | BackendKind::External) => {
                 Some("take the key away, or use `backend: {type: docker, ...}`")
             }

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ByteSize, Delay, Period, RawDocker, RawHelm, RawKubernetes, RawPackage, RawSsh, RawSystemd, Signal};
+use super::{
+    ByteSize, Delay, Period, RawCompose, RawDocker, RawHelm, RawKubernetes, RawPackage, RawSsh, RawSystemd, Signal,
+};
 use crate::config::field::{Entries, Field, RawText, Short};
 use crate::model::RestartMode;
 
@@ -16,6 +18,8 @@ pub(crate) enum RawBackend {
     Process(Box<RawProcess>),
     /// A container of a Docker engine.
     Docker(Box<RawDocker>),
+    /// A Compose project that is brought up as a whole.
+    Compose(Box<RawCompose>),
     /// A program on a host that is reached over SSH.
     Ssh(Box<RawSsh>),
     /// A unit of systemd, on this machine or on hosts.

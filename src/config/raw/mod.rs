@@ -2,6 +2,7 @@
 
 mod backend;
 mod check;
+mod compose;
 mod docker;
 mod endpoint;
 mod engine;
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 
 pub(crate) use backend::{RawBackend, RawLog, RawProcess, RawRestart};
 pub(crate) use check::{RawBackendCheck, RawBody, RawCheck};
+pub(crate) use compose::RawCompose;
 pub(crate) use docker::{AnyMount, RawDocker, RawJoin, RawMount, RawUlimit};
 pub(crate) use endpoint::{RawEndpoint, RawPortForward};
 pub(crate) use engine::{Cpus, EngineRestart, EngineSignal, EngineSize, GpuCount, Pull, VolumeText};
@@ -45,12 +47,6 @@ use crate::model::OnFailure;
 
 /// Variants that later versions have.
 pub(crate) const PLANNED: &[Planned] = &[
-    Planned {
-        of: "RawBackend",
-        variants: &["compose"],
-        message: "is a backend that is not available in this version of orch",
-        help: "use `process`, `docker`, `ssh`, `systemd`, `package`, `helm` or `kubernetes`, or `external` to wait for what something else runs",
-    },
     Planned {
         of: "RawMount",
         variants: &["tmpfs", "npipe", "cluster", "image"],

@@ -141,7 +141,6 @@ fn wrong_types_are_named() {
     says("services:\n  web: {backend: {type: external, port: 1}}\n", "unknown key `port`");
     says("services:\n  web: {kind: job, backend: {type: external}}\n", "an external service cannot be a job");
     says("services: {}\nnetworks: {n: {type: lan, subnet: 10.0.0.0/99}}\n", "is not a subnet");
-    says("services: {a: {backend: {type: compose, x: 1}}}\n", "not available in this version");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Whole definitions: what they load to, what is said about bad ones, and what never happens.
 
 mod bad;
+mod compose;
 mod docker;
 mod docker_bad;
 mod endpoints;

@@ -90,6 +90,8 @@ fn schema_and_loader_agree() {
             &json!({"host": "ssh://h", "container_name": "web", "working_dir": "/", "hostname": "h", "read_only": true}),
         ),
         docker(&json!({"cap_add": ["ALL"], "cap_drop": ["CHOWN"], "extra_hosts": ["a:::1"], "remove_volumes": false})),
+        json!({"services": {"s": {"backend": {"type": "compose", "files": "orch.yaml", "env": ["A=1"], "pull": "missing",
+            "profiles": ["a"], "gate": ["b"], "build": true, "remove_orphans": false, "wait_timeout": "2m"}}}}),
         json!({"networks": {"n": {"type": "lan"}}, "services": {"web": {"replicas": 2, "network": "n", "backend": {
             "type": "docker", "image": "a", "networks": {"n": {"aliases": ["b"]}}},
             "health_check": {"type": "backend", "test": ["CMD", "a"]}}}}),
@@ -125,6 +127,8 @@ fn schema_and_loader_agree() {
         strategy(json!({"on_failure": "continue"})),
         json!({"hosts": {"h": {"known_hosts": "never"}}, "services": {}}),
         json!({"hosts": {"h": {"port": "x"}}, "services": {}}),
+        json!({"services": {"s": {"backend": {"type": "compose"}}}}),
+        json!({"services": {"s": {"backend": {"type": "compose", "files": "orch.yaml", "pull": "daily"}}}}),
         json!({"sevices": {}}),
         docker(&json!({"ports": "80:80"})),
         docker(&json!({"ports": ["80/"]})),

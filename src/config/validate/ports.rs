@@ -130,6 +130,7 @@ fn shared((owner, first): (&Draft, &Slot), (draft, slot): (&Draft, &Slot), machi
     };
     let (what, help) = match (slot.kind, first.kind) {
         (SlotKind::Release, _) => ("release", "give one of them another `release` or `namespace`"),
+        (SlotKind::Compose, _) => ("Compose project", "give one of them another `project_name`"),
         (SlotKind::Unit, _) => ("unit", "give one of them another `unit`, or leave the key out"),
         (SlotKind::File, SlotKind::File) => ("file", "let one of them have the file, and the other one depend on it"),
         (SlotKind::File, _) => ("folder", "put the file outside of the package's folder"),

@@ -33,6 +33,7 @@ pub(super) fn step(id: u32, address: &str) -> Step {
         reason: Reason::New,
         stops_first: None,
         changes: Vec::new(),
+        parts: Vec::new(),
         needs: Vec::new(),
         wave: 1,
         operations: vec![Operation::Gate { object: None, by: GateBy::Checks }],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Look;
-use crate::model::{Digest, Exit, Kind, ObjectState, ObservedObject};
+use crate::model::{Digest, Exit, Kind, ObjectState, ObservedObject, ObservedPart};
 
 /// The wait after the first look; it doubles up to [`SLOWEST`].
 const QUICK: Duration = Duration::from_millis(50);
@@ -103,10 +103,13 @@ impl Watch {
                 self.last = Last::Succeeded;
                 Watched::Same
             }
-            ObjectState::Exited(exit) => Watched::Missed(format!("{} after {:.1} s", ended(exit), at.as_secs_f64())),
+            ObjectState::Exited(exit) => {
+                Watched::Missed(format!("{} after {:.1} s{}", ended(exit), at.as_secs_f64(), troubled(&object)))
+            }
             ObjectState::CrashLoop(exit) => {
                 let restarts = object.restarts;
-                Watched::Missed(format!("given up after {restarts} restarts: {} the last time", ended(exit)))
+                let parts = troubled(&object);
+                Watched::Missed(format!("given up after {restarts} restarts: {} the last time{parts}", ended(exit)))
             }
             ObjectState::Stopped => Watched::Missed("it was stopped while its gate waited".to_owned()),
             ObjectState::Lost => Watched::Missed("it was lost: what kept it running is gone".to_owned()),
@@ -169,6 +172,13 @@ impl Watch {
     fn runs(&self) -> bool {
         matches!(self.last, Last::Running(_))
     }
+}
+
+/// Which parts of an object are not as they should be, where it has several.
+fn troubled(object: &ObservedObject) -> String {
+    let told = |part: &ObservedPart| Some(format!("{} {}", part.name, part.trouble.as_deref()?));
+    let told: Vec<String> = object.parts.iter().filter_map(told).collect();
+    if told.is_empty() { String::new() } else { format!(": {}", told.join("; ")) }
 }
 
 /// How something ended, as the end of a sentence about it.

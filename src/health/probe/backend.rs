@@ -30,10 +30,12 @@ pub(super) async fn probe(target: Target<'_>, service: &Service, limit: Duration
         Ok(own) => own,
         Err(error) => return ProbeAnswer::unhealthy(format!("backend: {}", cause(&error))),
     };
-    match own.or(object.reported).filter(|_| running) {
+    // What has several parts says which of them keeps it from running.
+    let says = running || !object.parts.is_empty();
+    match own.or(object.reported).filter(|_| says) {
         // What a check of the engine said comes from inside, so it may hold what the service was given.
         Some(health) => ProbeAnswer {
-            healthy: health.healthy,
+            healthy: running && health.healthy,
             detail: last_line(health.detail.as_bytes(), &secrets(&[], service)).unwrap_or_default(),
         },
         None => ProbeAnswer { healthy: running, detail: format!("{}: {}", object.backend, object.state) },

@@ -144,6 +144,10 @@ pub(super) fn secrets<'a>(args: &'a [Text], service: &'a Service) -> Vec<&'a str
         Spec::Package(spec) => spec.env.values().collect(),
         Spec::Helm(spec) => spec.secret_texts(),
         Spec::Kubernetes(spec) => spec.objects.iter().flatten().flat_map(|object| object.secrets.values()).collect(),
+        Spec::Compose(spec) => {
+            let made_from = spec.wanted().into_values().flat_map(|service| service.made_from.values());
+            made_from.chain(spec.env.values()).collect()
+        }
         Spec::Network(_) | Spec::Wireguard(_) | Spec::External(_) => Vec::new(),
     };
     let all = args.iter().chain(given);

@@ -1,6 +1,7 @@
 //! What runs a service, one type for each backend.
 
 mod claim;
+mod compose;
 mod container;
 mod docker;
 mod external;
@@ -15,6 +16,7 @@ mod unit;
 mod wireguard;
 
 pub use claim::Claim;
+pub use compose::{ComposeProject, ComposePull, ComposeService, ComposeSpec, compose_digest_field};
 pub use container::{Gpus, HostPort, Mount, MountSource, PortMapping, Protocol, PullPolicy, RestartRule, Ulimit};
 pub use docker::{DockerSpec, EngineCheck, NetworkUse, shown_cpus};
 pub use external::ExternalSpec;
@@ -43,6 +45,8 @@ pub enum Spec {
     Docker(Box<DockerSpec>),
     /// A network that containers are in; no service of the file, but made for those that are.
     Network(NetworkSpec),
+    /// A Compose project of a Docker engine.
+    Compose(Box<ComposeSpec>),
     /// A program on a host, as a service.
     Ssh(Box<RemoteSpec>),
     /// A unit of systemd.
@@ -66,6 +70,7 @@ impl Spec {
         match self {
             Self::Process(_) => BackendKind::Process,
             Self::Docker(_) | Self::Network(_) => BackendKind::Docker,
+            Self::Compose(_) => BackendKind::Compose,
             Self::Ssh(_) => BackendKind::Ssh,
             Self::Systemd(_) => BackendKind::Systemd,
             Self::Package(_) => BackendKind::Package,
@@ -84,6 +89,7 @@ impl Spec {
             Self::Docker(spec) => {
                 spec.ports.iter().filter(|port| port.protocol == Protocol::Tcp).filter_map(PortMapping::fixed).collect()
             }
+            Self::Compose(spec) => spec.ports(),
             Self::Ssh(_)
             | Self::Systemd(_)
             | Self::Package(_)
@@ -103,6 +109,7 @@ impl Spec {
                 spec.ports.iter().map(|&port| Claim::Port { port, protocol: Protocol::Tcp }).collect()
             }
             Self::Docker(spec) => spec.claims(),
+            Self::Compose(spec) => spec.claims(),
             Self::Ssh(spec) => host_claims(&spec.place, &spec.ports, None),
             Self::Systemd(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.unit)),
             Self::Package(spec) => host_claims(&spec.place, &spec.ports, Some(&spec.install_path)),
@@ -120,9 +127,12 @@ impl Spec {
             Self::Ssh(spec) => spec.stop_timeout,
             Self::Systemd(spec) => spec.stop_timeout,
             Self::Package(spec) => spec.stop_timeout,
-            Self::Helm(_) | Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {
-                Duration::ZERO
-            }
+            Self::Compose(_)
+            | Self::Helm(_)
+            | Self::Kubernetes(_)
+            | Self::Network(_)
+            | Self::Wireguard(_)
+            | Self::External(_) => Duration::ZERO,
         }
     }
 
@@ -146,6 +156,7 @@ impl Spec {
             | Self::Docker(_)
             | Self::Helm(_)
             | Self::Kubernetes(_)
+            | Self::Compose(_)
             | Self::Network(_)
             | Self::Wireguard(_)
             | Self::External(_) => None,
@@ -166,6 +177,7 @@ impl Spec {
             Self::Package(spec) => &mut spec.place,
             Self::Process(_)
             | Self::Docker(_)
+            | Self::Compose(_)
             | Self::Helm(_)
             | Self::Kubernetes(_)
             | Self::Network(_)
@@ -195,6 +207,7 @@ impl Spec {
             Self::Process(spec) => spec.fields(fields),
             Self::Docker(spec) => spec.fields(fields),
             Self::Network(spec) => spec.fields(fields),
+            Self::Compose(spec) => spec.fields(fields),
             Self::Ssh(spec) => spec.fields(fields),
             Self::Systemd(spec) => spec.fields(fields),
             Self::Package(spec) => spec.fields(fields),

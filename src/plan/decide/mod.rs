@@ -195,7 +195,7 @@ pub(super) fn decide_unwanted(record: Option<&Record>, found: &Observation, reas
 /// Whether something is got before the object is made: an image, a package, a program.
 fn needs_preparation(spec: &Spec) -> bool {
     match spec {
-        Spec::Docker(_) | Spec::Package(_) => true,
+        Spec::Docker(_) | Spec::Compose(_) | Spec::Package(_) => true,
         Spec::Ssh(spec) => spec.upload.is_some(),
         Spec::Process(_)
         | Spec::Network(_)

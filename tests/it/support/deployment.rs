@@ -48,6 +48,12 @@ impl Deployment {
         deployment
     }
 
+    /// Sets a variable in the environment of every run from now on.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.project.set_env(name, value);
+        self
+    }
+
     /// The project's name.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -31,7 +31,18 @@ impl Lowering<'_> {
                 env.extend(value.map(|value| (name.clone(), mark_named(&name, value))));
             }
         }
-        for (span, name, value) in self.pairs(raw.env.as_ref(), "the variable") {
+        env.extend(self.interpolated(raw.env.as_ref(), active));
+        env
+    }
+
+    /// Variables by name; one without a value has that of orch's environment.
+    pub(in crate::config::lower) fn interpolated(
+        &self,
+        raw: Option<&Field<Pairs>>,
+        active: bool,
+    ) -> BTreeMap<String, Text> {
+        let mut env = BTreeMap::new();
+        for (span, name, value) in self.pairs(raw, "the variable") {
             if name.is_empty() || name.contains(['=', '\0']) {
                 let message = format!("`{}` cannot be the name of an environment variable", shorten(&name));
                 self.error(span, message, "a name is not empty and holds neither `=` nor NUL");

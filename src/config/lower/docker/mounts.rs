@@ -97,7 +97,7 @@ impl Lowering<'_> {
     }
 
     /// A path relative to the file that names it, or to the home folder.
-    pub(super) fn path(&self, span: Span, text: &str) -> Option<PathBuf> {
+    pub(in crate::config::lower) fn path(&self, span: Span, text: &str) -> Option<PathBuf> {
         self.no_nul(span, text);
         if text.is_empty() {
             self.error(span, "the path is empty", "name a file or folder");

@@ -14,6 +14,8 @@ mod cli;
 mod docker;
 #[cfg(feature = "demo")]
 mod hosts;
+#[cfg(feature = "demo")]
+mod import;
 mod process;
 #[cfg(feature = "demo")]
 mod secrets;

@@ -5,6 +5,7 @@ mod changes;
 mod connect;
 mod faults;
 mod images;
+mod import;
 mod inside;
 mod lifecycle;
 mod roundtrip;

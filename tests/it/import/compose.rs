@@ -28,7 +28,7 @@ fn keys_have_the_same_meaning_in_orchs_file() {
         ("ports: [{target: 80, host_ip: '::1', published: '8080-8081'}]", "ports: [\"[::1]:8080-8081:80\"]"),
         ("volumes: ['data:/d:ro', '/x', './conf:/c:z']", "volumes: [\"data:/d:ro\", /x, \"./conf:/c\"]"),
         ("volumes: [{type: bind, source: conf, target: /c, read_only: true}]", "volumes: [\"./conf:/c:ro\"]"),
-        ("volumes: ['old:/old']", "- {type: volume, source: kept, target: /old, external: true}"),
+        ("volumes: ['old:/old']", "volumes: [{type: volume, source: kept, target: /old, external: true}]"),
         ("volumes: ['out:/out:ro']", "{type: volume, source: out, target: /out, external: true, read_only: true}"),
         ("volumes: [{type: tmpfs, target: /t, tmpfs: {size: 64m}}]", "tmpfs: [\"/t:size=64m\"]"),
         ("restart: 'on-failure:3'", "restart: on-failure:3"),

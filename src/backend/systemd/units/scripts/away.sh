@@ -25,7 +25,10 @@ take_away() {
     rm -f "$slot/manifest" "$slot/pending" "$slot/stamp.json"
     rmdir "$slot"
     rmdir "$store/$scope" 2>/dev/null
-    sync
+    each keep_folder "$dropped"
+    [ -z "$now_units$pending_units" ] || keep_enabled
+    keep_folder "$store/$scope"
+    keep_folder "$store"
 }
 
 try_restart() {

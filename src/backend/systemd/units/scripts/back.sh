@@ -45,12 +45,18 @@ put_back() {
         rm -f "$at"
     fi
 }
+at_folder() {
+    at "$1"
+    keep_folder_of "$at"
+}
 each put_back "$m_paths"
 dropped=
 each drop_file "$now_paths"
 each drop_file "$pending_paths"
 take_effect restart
-sync
+each at_folder "$m_paths"
+each keep_folder "$dropped"
+[ -z "$m_units" ] || keep_enabled
 cp -p "$slot/previous/manifest" "$slot/.manifest.new" && mv -f "$slot/.manifest.new" "$slot/manifest" || fail 43 "$slot/manifest"
 write stamp.json "$(cat "$slot/previous/stamp.json")"
 rm -f "$slot/pending" "$slot/stopped"

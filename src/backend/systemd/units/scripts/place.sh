@@ -138,7 +138,8 @@ keep_previous() {
     mkdir "$slot/previous.new" || fail 43 "$slot/previous"
     number=0
     each keep_file "$old_paths"
-    cp -p "$slot/manifest" "$slot/stamp.json" "$slot/previous.new/" && sync && rm -rf "$slot/previous" &&
+    cp -p "$slot/manifest" "$slot/stamp.json" "$slot/previous.new/" &&
+        keep "$slot/previous.new/manifest" "$slot/previous.new/stamp.json" "$slot/previous.new" && rm -rf "$slot/previous" &&
         mv "$slot/previous.new" "$slot/previous" || {
         rm -rf "$slot/previous.new"
         fail 43 "$slot/previous"
@@ -150,7 +151,8 @@ keep_file() {
     at "$1"
     [ -e "$at" ] || [ -L "$at" ] || return 0
     # A file is replaced and never changed, so that a second name for it is as good as a copy.
-    ln "$at" "$slot/previous.new/$number" 2>/dev/null || cp -pP "$at" "$slot/previous.new/$number" || {
+    ln "$at" "$slot/previous.new/$number" 2>/dev/null ||
+        { cp -pP "$at" "$slot/previous.new/$number" && keep "$slot/previous.new/$number"; } || {
         rm -rf "$slot/previous.new"
         fail 43 "$slot/previous"
     }
@@ -248,7 +250,9 @@ dropped=
 each drop_file "$old_paths"
 each drop_file "$pending_paths"
 take_effect "$restart"
-sync
+each keep_folder_of "$staged"
+each keep_folder "$dropped"
+[ -z "$m_units" ] || keep_enabled
 mv -f "$slot/manifest.next" "$slot/manifest" || fail 43 "$slot/manifest"
 write stamp.json "$stamp"
 rm -f "$slot/pending" "$slot/stopped"

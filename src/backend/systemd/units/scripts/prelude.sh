@@ -64,6 +64,25 @@ keep() {
     sync "$@" 2>/dev/null || sync
 }
 
+# Makes durable that what is in a folder has its name, or has lost it. A `sync` of everything would wait for whatever
+# else the machine is writing.
+keep_folder() {
+    [ ! -d "$1" ] || keep "$1"
+}
+
+keep_folder_of() {
+    keep_folder "${1%/*}"
+}
+
+# The same for what `systemctl enable` and `disable` do.
+keep_enabled() {
+    links=/etc/systemd/system
+    [ "$manager" != user ] || links=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user
+    for folder_of_links in "$links" "$links"/*.wants; do
+        keep_folder "$folder_of_links"
+    done
+}
+
 # Writes a file of the slot whole or not at all: $1 its name, $2 its content.
 write() {
     printf '%s\n' "$2" >"$slot/.$1.new" && keep "$slot/.$1.new" && mv -f "$slot/.$1.new" "$slot/$1" || fail 43 "$slot/$1"

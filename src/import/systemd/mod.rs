@@ -168,7 +168,7 @@ impl Translation<'_> {
         let job = oneshot && !remains && !scheduled && group.instances.is_empty();
 
         self.commands(&mut settings, &mut backend, name, &group.name)?;
-        if let Some(kind) = kind.filter(|_| !job && !(oneshot && scheduled)) {
+        if let Some(kind) = kind.filter(|_| !(job || oneshot && scheduled)) {
             backend.push(Entry::new("service_type", Yaml::text(kind.value)));
         }
         for (from, to) in [("User", "user"), ("Group", "group"), ("WorkingDirectory", "working_dir")] {
@@ -232,12 +232,12 @@ impl Translation<'_> {
     }
 
     /// A setting of one value; one with a specifier stays systemd's.
-    fn plain<'s>(
+    fn plain(
         &mut self,
         setting: Setting,
         key: &str,
         backend: &mut Vec<Entry>,
-        drop_in: &mut BTreeMap<&'s str, Vec<String>>,
+        drop_in: &mut BTreeMap<&str, Vec<String>>,
         name: &str,
     ) {
         if setting.value.contains('%') || (key == "working_dir" && setting.value.starts_with('-')) {
@@ -252,11 +252,11 @@ impl Translation<'_> {
     /// A value as orch's file has it, what looks secret hidden.
     fn hidden(&mut self, name: &str, setting: &Setting) -> String {
         let (words, secrets) = self.names.hide(name, &setting.name, Words::literal(setting.value.clone()));
-        self.to_set(name, &setting.place, secrets);
+        self.ask_for(name, &setting.place, secrets);
         words.written()
     }
 
-    fn to_set(&mut self, name: &str, place: &Place, secrets: Vec<String>) {
+    fn ask_for(&mut self, name: &str, place: &Place, secrets: Vec<String>) {
         for secret in secrets {
             let message = format!("`{secret}` is a secret, and is taken from the environment; its value stands there");
             self.find(FindingKind::ToSet, name, Some(place.clone()), message);
@@ -315,7 +315,7 @@ impl Translation<'_> {
     fn command(&mut self, name: &str, setting: &Setting) -> String {
         let hidden = {
             let (words, secrets) = self.names.hide(name, "COMMAND", Words::literal(setting.value.clone()));
-            self.to_set(name, &setting.place, secrets);
+            self.ask_for(name, &setting.place, secrets);
             words.written()
         };
         let program = hidden.trim_start_matches(['@', '-', ':', '+', '!', '|']);
@@ -350,7 +350,7 @@ impl Translation<'_> {
                     continue;
                 }
                 let (words, secrets) = self.names.hide(name, &key, Words::literal(value.replace("%%", "%")));
-                self.to_set(name, &setting.place, secrets);
+                self.ask_for(name, &setting.place, secrets);
                 env.retain(|(of, _)| *of != key);
                 env.push((key, Yaml::text(words.written())));
             }

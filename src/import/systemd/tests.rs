@@ -31,7 +31,7 @@ fn a_timer_is_a_schedule() {
 #[test]
 fn a_unit_of_another_type_is_taken_whole() {
     let socket = Unit { path: Some("./web.socket".into()), ..unit("web.socket", "[Socket]\nListenStream=80\n") };
-    let text = systemd(&[socket.clone()]).expect("a unit").text;
+    let text = systemd(std::slice::from_ref(&socket)).expect("a unit").text;
     assert!(text.contains("web-socket:") && text.contains("unit_file: ./web.socket"), "{text}");
     assert!(systemd(&[Unit { path: None, ..socket }]).is_err());
     assert!(systemd(&[unit("x.service", "[Service]\n")]).is_err());

@@ -2,6 +2,7 @@
 
 mod detached;
 mod detached_far;
+mod doctor;
 mod faults;
 mod fleet;
 mod package;

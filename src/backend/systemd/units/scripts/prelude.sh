@@ -78,9 +78,9 @@ keep_folder_of() {
 keep_enabled() {
     links=/etc/systemd/system
     [ "$manager" != user ] || links=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user
-    for folder_of_links in "$links" "$links"/*.wants; do
-        keep_folder "$folder_of_links"
-    done
+    set -- "$links"/*.wants
+    [ -d "$1" ] || shift
+    [ ! -d "$links" ] || keep "$links" "$@"
 }
 
 # Writes a file of the slot whole or not at all: $1 its name, $2 its content.
@@ -135,8 +135,9 @@ each() {
     done
 }
 
-# Stops the timer that would bring the slot back by itself.
+# Stops the timer that would bring the slot back by itself. It is never set without the script that it runs.
 disarm() {
+    [ -f "$slot/back" ] || return 0
     sc stop "orch-back-$scope-$folder.timer" >/dev/null 2>&1
     return 0
 }

@@ -10,6 +10,7 @@
 //! - [`plan`]: actions, diff, planner, checker and plan file: a pure function and plain data.
 //! - [`event`]: the vocabulary of everything that happens during a run.
 //! - [`backend`]: the traits that look at and touch what runs, and their implementations.
+//! - [`import`]: what other tools have as definitions, as orch's own: text to text, with what was lost.
 //! - [`package`]: the archive format in which a service travels to a host: build, read, check.
 //! - [`health`]: the health gate and its probes.
 //! - [`execute`]: obeys a plan: ready queue, workers and the one select loop.
@@ -25,6 +26,7 @@ pub mod event;
 pub mod execute;
 pub mod graph;
 pub mod health;
+pub mod import;
 pub mod model;
 pub mod ops;
 pub mod package;

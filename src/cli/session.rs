@@ -135,6 +135,11 @@ impl Session {
         self.env.get(name)
     }
 
+    /// orch's own environment.
+    pub(super) fn environment(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
     /// A path as the command line means it.
     pub(super) fn path(&self, path: &Path) -> PathBuf {
         self.cwd.join(path)

@@ -29,7 +29,13 @@ mod variables;
 mod tests;
 
 pub use diagnostic::{Diagnostic, DiagnosticData, Diagnostics, Label, PlaceData, Severity};
+pub(crate) use diagnostic::{Report, shorten};
 pub use load::{LoadOptions, Loaded, load};
+pub(crate) use lower::env_lines;
+pub(crate) use raw::Ports;
 pub use raw::schema;
+pub(crate) use secret::{has_password, is_secret_name};
+pub(crate) use tree::{NodeId, Tree, Value};
+
 pub use source::{Position, SourceFile, Sources, Span};
 pub use user::{ColorChoice, UserConfig, load_user_config};

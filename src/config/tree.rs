@@ -26,6 +26,8 @@ pub(crate) type NodeId = u32;
 pub(crate) struct Tree<'s> {
     nodes: Vec<Node<'s>>,
     root: NodeId,
+    /// The tags of its own that another tool's file may have.
+    tags: HashMap<NodeId, &'static str>,
 }
 
 /// A node and its place.
@@ -51,7 +53,22 @@ impl<'s> Tree<'s> {
     /// Parses a file. `None` means that it could not be parsed to its end; what is wrong is in the
     /// report either way.
     pub(crate) fn parse(file: u32, source: &'s SourceFile, report: &Report) -> Option<Self> {
-        Builder::new(file, source, report).build()
+        Builder::new(file, source, report, &[]).build()
+    }
+
+    /// As [`Tree::parse`], of another tool's file, in which `tags` mean something.
+    pub(crate) fn parse_tagged(
+        file: u32,
+        source: &'s SourceFile,
+        report: &Report,
+        tags: &'static [&'static str],
+    ) -> Option<Self> {
+        Builder::new(file, source, report, tags).build()
+    }
+
+    /// The tag of a node, of those that were let through.
+    pub(crate) fn tag(&self, id: NodeId) -> Option<&'static str> {
+        self.tags.get(&id).copied()
     }
 
     pub(crate) fn root(&self) -> NodeId {
@@ -119,6 +136,7 @@ struct Open {
     start: usize,
     anchor: usize,
     is_map: bool,
+    tag: Option<&'static str>,
     /// Where its children start in the stack of finished nodes.
     base: usize,
     size: Size,
@@ -144,12 +162,16 @@ struct Builder<'s, 'r> {
     anchors: HashMap<usize, (NodeId, Size)>,
     aliased: u64,
     root: Option<NodeId>,
+    known_tags: &'static [&'static str],
+    tags: HashMap<NodeId, &'static str>,
 }
 
 impl<'s, 'r> Builder<'s, 'r> {
-    fn new(file: u32, source: &'s SourceFile, report: &'r Report) -> Self {
+    fn new(file: u32, source: &'s SourceFile, report: &'r Report, known_tags: &'static [&'static str]) -> Self {
         let text = source.text();
         Self {
+            known_tags,
+            tags: HashMap::new(),
             file,
             text,
             report,
@@ -178,7 +200,10 @@ impl<'s, 'r> Builder<'s, 'r> {
                     return self.refuse(problem.help("keep one document in a file; several files are given with `-f`"));
                 }
                 Event::Scalar(text, style, anchor, tag) => {
-                    let id = self.scalar(text, style, tag.as_deref(), start, end);
+                    let known = self.known_tag(tag.as_deref());
+                    let tag = tag.as_deref().filter(|_| known.is_none());
+                    let id = self.scalar(text, style, tag, start, end);
+                    self.tags.extend(known.map(|known| (id, known)));
                     self.finish(id, LEAF, anchor);
                 }
                 Event::Alias(anchor) => self.alias(anchor, start, end)?,
@@ -199,7 +224,7 @@ impl<'s, 'r> Builder<'s, 'r> {
             let problem = Diagnostic::error("config::empty", "the file is empty").at(self.span(0, 0));
             return self.refuse(problem.help("`orch init` writes one to start from"));
         };
-        Some(Tree { nodes: self.nodes, root })
+        Some(Tree { nodes: self.nodes, root, tags: self.tags })
     }
 
     fn span(&self, start: usize, end: usize) -> Span {
@@ -273,6 +298,12 @@ impl<'s, 'r> Builder<'s, 'r> {
         None
     }
 
+    /// A tag that another tool's file may have.
+    fn known_tag(&self, tag: Option<&Tag>) -> Option<&'static str> {
+        let tag = tag.filter(|_| !self.known_tags.is_empty())?.to_string();
+        self.known_tags.iter().find(|known| **known == tag).copied()
+    }
+
     fn too_deep(&self, span: Span) -> Diagnostic {
         let message = format!("lists and maps are nested more than {MAX_DEPTH} deep here");
         Diagnostic::error("config::too_deep", message).at(span).help("no part of the file needs more than ten levels")
@@ -283,8 +314,9 @@ impl<'s, 'r> Builder<'s, 'r> {
         if self.open.len() >= MAX_DEPTH {
             return self.refuse(self.too_deep(span));
         }
-        self.check_tag(tag, span, if is_map { &["map"] } else { &["seq"] });
-        self.open.push(Open { start, anchor, is_map, base: self.finished.len(), size: LEAF });
+        let known = self.known_tag(tag);
+        self.check_tag(tag.filter(|_| known.is_none()), span, if is_map { &["map"] } else { &["seq"] });
+        self.open.push(Open { start, anchor, is_map, tag: known, base: self.finished.len(), size: LEAF });
         Some(())
     }
 
@@ -343,6 +375,7 @@ impl<'s, 'r> Builder<'s, 'r> {
             Value::List(children.into())
         };
         let id = self.add(span, value);
+        self.tags.extend(open.tag.map(|tag| (id, tag)));
         self.finish(id, size, open.anchor);
         Some(())
     }

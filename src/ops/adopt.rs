@@ -16,7 +16,9 @@ use crate::model::{
     Address, BackendKind, Digest, DigestKey, FieldValue, IMAGE_PIN, Instance, InstanceKey, Kind, ObjectId, Pins, RunId,
     Service, Spec,
 };
-use crate::plan::{Adoptable, Adoption, Disputed, Mode, PlanInput, Request, changes, plan_adoption};
+use crate::plan::{
+    Action, Adoptable, Adoption, Disputed, Mode, Plan, PlanInput, Request, Warning, changes, plan_adoption,
+};
 use crate::state::{LockHolder, Record, RecordStatus, State};
 
 /// What is to be taken over, and by what if the user says so.
@@ -195,6 +197,45 @@ impl Search {
         looked.adoption.found.push(Adoptable { address, name, matched_by, changes, beyond });
         looked.found.push(found);
     }
+}
+
+/// What runs already and says itself that it is what a plan would make, for whoever reads the plan: it would
+/// be in the way of the new one, or run beside it. A backend that cannot be asked says so elsewhere.
+pub(super) async fn proposals(
+    plan: &Plan,
+    observers: &Observers,
+    instances: &BTreeMap<Address, Instance>,
+    key: &DigestKey,
+) -> Vec<Warning> {
+    let made = plan.steps.iter().filter(|step| step.action == Action::Create);
+    let wanted: Vec<Instance> = made.filter_map(|step| instances.get(&step.address)).cloned().collect();
+    if !wanted
+        .iter()
+        .any(|instance| matches!(instance.service.spec, Spec::Docker(_)) && instance.service.kind != Kind::Job)
+    {
+        return Vec::new();
+    }
+    let wanted = wanted.into_iter().filter(|instance| instance.service.kind != Kind::Job).collect();
+    let search = Search { observers: observers.clone(), wanted, named: BTreeMap::new(), key: key.clone() };
+    let Ok(Looked { adoption, .. }) = search.look().await else { return Vec::new() };
+    // An image or a port may be the same by chance.
+    let labelled = adoption.found.into_iter().filter(|found| found.matched_by.starts_with("label "));
+    let warning = |found: Adoptable| {
+        let then = match (found.changes.len(), found.is_replaced_next()) {
+            (0, _) => "as the file wants it: `orch adopt` takes it over and leaves it alone".to_owned(),
+            (_, replaced) => {
+                let paths: Vec<&str> = found.changes.iter().map(|change| change.path.as_str()).collect();
+                let verb = if replaced { "replaces it" } else { "changes it in place" };
+                format!(
+                    "other than the file in {}: `orch adopt` takes it over, and the next apply {verb}",
+                    paths.join(", ")
+                )
+            }
+        };
+        let message = format!("{} runs already ({}), {then}", found.name, found.matched_by);
+        Warning { address: Some(found.address), message }
+    };
+    labelled.map(warning).collect()
 }
 
 /// The instances that are asked for, each with the object that is named for it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::observe::{Probing, as_recorded, observe};
 use super::project::instances;
-use super::{OpError, Project, lan, pins, render};
+use super::{OpError, Project, adopt, lan, pins, render};
 use crate::model::{
     Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, ServiceName, Spec,
 };
@@ -89,6 +89,9 @@ pub(super) async fn plan_from(
     };
     let mut plan = decide(project, options, &state, &instances, &observed, &pins, key)?;
     plan.warnings.extend(notes.into_iter().chain(off_lan));
+    if asks {
+        plan.warnings.extend(adopt::proposals(&plan, &observers, &instances, key).await);
+    }
     let instances = if options.verb.is_some() { as_applied(instances, &state) } else { instances };
     Ok(Planned { plan, instances, state })
 }

@@ -1,5 +1,6 @@
 //! Clock, files, child processes and signals: the only place that touches them raw.
 
+mod ask;
 mod clock;
 mod crash;
 mod environment;
@@ -11,6 +12,7 @@ mod network;
 mod processes;
 mod terminal;
 
+pub use ask::ask_program;
 pub use clock::now;
 pub use crash::{CRASH_POINTS, die};
 pub use environment::base_environment;

@@ -21,6 +21,8 @@ mod helm;
 #[cfg(feature = "demo")]
 mod hosts;
 #[cfg(feature = "demo")]
+mod import;
+#[cfg(feature = "demo")]
 mod kubernetes;
 mod process;
 #[cfg(feature = "demo")]

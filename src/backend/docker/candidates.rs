@@ -49,11 +49,13 @@ impl Site<'_> {
     /// The engine's networks that have the names of these instances' networks, by name.
     async fn networks(self, instances: &[&Instance]) -> Result<BTreeMap<String, NetworkInspect>, BackendError> {
         let named = instances.iter().flat_map(|instance| match &instance.service.spec {
-            Spec::Docker(spec) => spec.networks.iter().map(|network| network.name.as_str()).collect(),
-            Spec::Network(spec) => vec![spec.name.as_str()],
+            Spec::Docker(spec) => {
+                spec.networks.iter().map(|network| (network.name.as_str(), network.engine_name.as_deref())).collect()
+            }
+            Spec::Network(spec) => vec![(spec.name.as_str(), spec.engine_name.as_deref())],
             _ => Vec::new(),
         });
-        let names: BTreeSet<String> = named.map(|name| labels::shared_name(self.settings, name)).collect();
+        let names: BTreeSet<String> = named.map(|(name, own)| labels::network_name(self.settings, name, own)).collect();
         let mut networks = BTreeMap::new();
         for name in names {
             if let Some(found) = network::inspect(self.engine, &name).await? {
@@ -222,7 +224,7 @@ impl Search<'_> {
 
     /// The engine's network of the name that the file's network has there.
     fn network(&self, instance: &Instance, spec: &NetworkSpec) -> Option<Candidate> {
-        let name = labels::shared_name(self.site.settings, &spec.name);
+        let name = labels::network_name(self.site.settings, &spec.name, spec.engine_name.as_deref());
         let found = self.networks.get(&name)?;
         let id = found.id.clone()?;
         let of = found.labels.as_ref().and_then(|labels| labels.get(labels::PROJECT));

@@ -50,7 +50,7 @@ pub(super) fn body(
         // Engines before API 1.44 take one network here; the others are joined before the start.
         networking_config: spec.networks.first().map(|network| NetworkingConfig {
             endpoints_config: Some(HashMap::from([(
-                labels::shared_name(settings, &network.name),
+                labels::network_name(settings, &network.name, network.engine_name.as_deref()),
                 endpoint(network, service),
             )])),
         }),
@@ -59,7 +59,8 @@ pub(super) fn body(
 }
 
 fn host_config(settings: &DockerSettings, spec: &DockerSpec) -> HostConfig {
-    let network = spec.networks.first().map(|network| labels::shared_name(settings, &network.name));
+    let first = spec.networks.first();
+    let network = first.map(|network| labels::network_name(settings, &network.name, network.engine_name.as_deref()));
     let limits = update(spec);
     HostConfig {
         port_bindings: Some(bindings(&spec.ports)),

@@ -5,7 +5,7 @@ use bollard::models::{ContainerInspectResponse, HostConfig, RestartPolicyNameEnu
 use super::inverse::FOREIGN_NETWORK;
 use super::labels::{self, Stamp};
 use super::{DockerSettings, Known};
-use crate::model::{Drift, DriftKind, FieldValue, ObservedObject, Repair, shown_cpus};
+use crate::model::{Drift, DriftKind, FieldValue, NetworkUse, ObservedObject, Repair, shown_cpus};
 
 /// Notes on an observed container how it differs from its record, and what brings it back.
 pub(super) fn note(
@@ -40,7 +40,9 @@ pub(super) fn note(
     let own_networks = known.fields.iter().filter(|(_, value)| value.to_string() != FOREIGN_NETWORK);
     for name in own_networks.filter_map(|(path, _)| path.strip_prefix("networks.")) {
         let engine_name = labels::shared_name(settings, name);
-        if joined.is_none_or(|joined| !joined.contains_key(&engine_name)) {
+        let shown = plain(&format!("networks.{name}"));
+        let engine_name = shown.and_then(NetworkUse::engine_name_of).unwrap_or(&engine_name);
+        if joined.is_none_or(|joined| !joined.contains_key(engine_name)) {
             config(format!("it was taken out of the network {name}"));
         }
     }

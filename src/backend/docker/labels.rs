@@ -74,7 +74,12 @@ pub(super) fn attempt(op_id: &OpId) -> &str {
     op_id.as_str().rsplit('-').next().unwrap_or_default()
 }
 
-/// What the engine calls a network or a volume of the file.
+/// What the engine calls a network.
+pub(super) fn network_name(settings: &DockerSettings, name: &str, own: Option<&str>) -> String {
+    own.map_or_else(|| shared_name(settings, name), str::to_owned)
+}
+
+/// What the engine calls a volume of the file, and a network without a name of its own.
 pub(super) fn shared_name(settings: &DockerSettings, name: &str) -> String {
     format!("{}_{name}", settings.project)
 }

@@ -46,7 +46,7 @@ pub(super) async fn create(
     op: &OpContext,
     instance: &Instance,
 ) -> Result<String, BackendError> {
-    let name = labels::shared_name(settings, &spec.name);
+    let name = labels::network_name(settings, &spec.name, spec.engine_name.as_deref());
     let doing = format!("make the network {name}");
     let subnet = spec.subnet.clone().map(|subnet| IpamConfig { subnet: Some(subnet), ..IpamConfig::default() });
     let request = NetworkCreateRequest {
@@ -133,7 +133,7 @@ pub(super) async fn join(
     let found = found.map_err(|error| failed("look at the container", &error))?;
     let joined = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     for network in &spec.networks {
-        let name = labels::shared_name(settings, &network.name);
+        let name = labels::network_name(settings, &network.name, network.engine_name.as_deref());
         if joined.contains_key(&name) {
             continue;
         }

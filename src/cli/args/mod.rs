@@ -1,6 +1,7 @@
 //! What can be typed. Every flag has its sentence here, for the help text is the manual.
 
 mod change;
+mod import;
 mod look;
 mod package;
 mod run;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use change::{AdoptArgs, ApplyArgs, DestroyArgs, PlanArgs, PlanningArgs, VerbArgs};
+pub use import::{ImportArgs, ImportCommand, ImportComposeArgs, ImportOutput, ImportProcfileArgs, ImportSystemdArgs};
 pub use look::{
     CompletionsArgs, DoctorArgs, ExecArgs, GraphArgs, HistoryArgs, InitArgs, LogsArgs, SchemaArgs, SchemaKind,
     ShowArgs, StatusArgs, UnlockArgs, ValidateArgs,
@@ -133,6 +135,8 @@ pub enum Verb {
     History(HistoryArgs),
     /// Remove a lock whose holder is gone for good.
     Unlock(UnlockArgs),
+    /// Write an orch.yaml from what another tool has, and name what it cannot hold.
+    Import(ImportArgs),
     /// Make packages for hosts, and look into them.
     Package(PackageArgs),
     /// Print the JSON Schema of a format.
@@ -177,7 +181,7 @@ impl Verb {
             Self::Unlock(args) => &args.source,
             Self::Restart(args) | Self::Stop(args) | Self::Start(args) => &args.source,
             Self::Logs(args) => return Some((&args.file.files, &args.values)),
-            Self::Init(_) | Self::Package(_) | Self::Schema(_) | Self::Completions(_) => return None,
+            Self::Init(_) | Self::Import(_) | Self::Package(_) | Self::Schema(_) | Self::Completions(_) => return None,
         };
         Some((&source.file.files, &source.values))
     }
@@ -240,6 +244,7 @@ mod tests {
           state        Look at and repair what is recorded
           history      Show the runs there were: when, who, what, how they ended
           unlock       Remove a lock whose holder is gone for good
+          import       Write an orch.yaml from what another tool has, and name what it cannot hold
           package      Make packages for hosts, and look into them
           schema       Print the JSON Schema of a format
           completions  Print the completion script for a shell

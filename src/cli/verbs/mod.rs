@@ -7,6 +7,7 @@ mod doctor;
 mod exec;
 mod graph;
 mod history;
+mod import;
 mod init;
 mod logs;
 mod package;
@@ -47,6 +48,7 @@ pub(super) fn dispatch(verb: Args, session: &mut Session) -> Result<Exit, OpErro
         Args::Show(args) => show::run(&args, session),
         Args::Graph(args) => graph::run(&args, session),
         Args::State(args) => state::run(&args, session),
+        Args::Import(args) => import::run(&args, session),
         Args::Package(args) => package::run(&args, session),
         Args::History(args) => history::run(&args, session),
         Args::Unlock(args) => unlock::run(&args, session),

@@ -26,13 +26,14 @@ use std::net::IpAddr;
 use super::diagnostic::{Diagnostic, Report, shorten};
 use super::field::Field;
 use super::merge::{Merged, Named};
-use super::raw::RawNetwork;
+use super::raw::{RawLan, RawNetwork};
 use super::source::{Sources, Span};
 use crate::model::{OnFailure, ProjectName, Settings};
 
 use disk::Found;
 
 pub(crate) use disk::Disk;
+pub(crate) use docker::env_lines;
 pub(crate) use draft::{Draft, DraftDependency, Join, NETWORKS, PortClaim, Slot, SlotKind};
 pub(crate) use hosts::{Inventory, inventory};
 pub(crate) use target::Target;
@@ -130,6 +131,7 @@ pub(crate) fn check_networks(networks: &[Named<RawNetwork>], disk: &Disk<'_>, so
     for network in networks.iter().filter_map(|network| network.field.get()) {
         match network {
             RawNetwork::Lan(lan) => {
+                check_engine_name(lan, report);
                 let Some((span, subnet)) = lan.subnet.as_ref().and_then(Field::located) else { continue };
                 let help = match start_of(subnet) {
                     Some(start) if start == *subnet => continue,
@@ -148,6 +150,24 @@ pub(crate) fn check_networks(networks: &[Named<RawNetwork>], disk: &Disk<'_>, so
                 }
             }
         }
+    }
+}
+
+/// Checks what the engine calls a network, and that nothing is asked of one that others make.
+fn check_engine_name(lan: &RawLan, report: &Report) {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if let Some((span, name)) = lan.name.as_ref().and_then(Field::located)
+        && !(name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(known))
+    {
+        let message = format!("`{}` cannot be the name of a network on an engine", shorten(name));
+        let help = "use letters, digits, `_`, `-` and `.`, and start with a letter or digit";
+        report.push(Diagnostic::error("config::bad_name", message).at(span).help(help));
+    }
+    let external = lan.external.as_ref().and_then(Field::located).filter(|(_, external)| **external);
+    if let (Some((span, _)), Some(subnet)) = (external, &lan.subnet) {
+        let problem =
+            Diagnostic::error("config::network", "a network that others make has the subnet that they gave it");
+        report.push(problem.at(subnet.span).label(span, "others make it").help("take `subnet` or `external` away"));
     }
 }
 

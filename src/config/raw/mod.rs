@@ -131,6 +131,12 @@ pub(crate) struct RawLan {
     /// outside is an error. Default: the engine chooses one.
     #[serde(default)]
     pub(crate) subnet: Option<Field<String>>,
+    /// What the engine calls it. Default: `PROJECT_NAME`.
+    #[serde(default)]
+    pub(crate) name: Option<Field<String>>,
+    /// Whether others make and keep it; it is then found by `name`, or by its name here. Default: false.
+    #[serde(default)]
+    pub(crate) external: Option<Field<bool>>,
 }
 
 /// A WireGuard network.

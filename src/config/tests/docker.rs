@@ -214,6 +214,7 @@ fn networks_become_services_that_containers_need() {
     assert_eq!(triggers, ["networks.back", "networks.front"]);
     let part = |name: &str, subnet: Option<&str>, aliases: &[&str]| NetworkUse {
         name: name.into(),
+        engine_name: None,
         subnet: subnet.map(Into::into),
         aliases: aliases.iter().map(|&alias| alias.into()).collect(),
     };

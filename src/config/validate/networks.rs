@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::reach;
 use crate::config::diagnostic::{Diagnostic, Report, shorten};
-use crate::config::field::Field;
+use crate::config::field::{Field, given};
 use crate::config::lower::{Draft, Join, Lowering, NETWORKS};
 use crate::config::merge::Named;
 use crate::config::raw::RawNetwork;
@@ -25,6 +25,9 @@ struct Used {
     /// The name of its service; `None` when there can be none, which is then reported.
     name: Option<ServiceName>,
     subnet: Option<String>,
+    engine_name: Option<String>,
+    /// Whether it is not orch's to make.
+    external: bool,
     /// Its first container: where it names the network, and on which engine it is.
     span: Span,
     service: ServiceName,
@@ -53,8 +56,12 @@ pub(crate) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], low
             };
             let Some(service) = draft.service.as_mut().filter(|_| draft.active) else { continue };
             let Spec::Docker(spec) = &mut service.spec else { continue };
+            let external = given(lan.external.as_ref()).copied().unwrap_or(false);
+            let own_name = || external.then(|| named.name.clone());
             let network = used.entry(&named.name).or_insert_with(|| Used {
-                name: service_name(named, report),
+                name: if external { None } else { service_name(named, report) },
+                engine_name: given(lan.name.as_ref()).cloned().or_else(own_name),
+                external,
                 subnet: lan.subnet.as_ref().and_then(Field::get).cloned(),
                 span: join.span,
                 service: draft.name.clone(),
@@ -65,14 +72,16 @@ pub(crate) fn networks(drafts: &mut [Draft], networks: &[Named<RawNetwork>], low
             }
             for part in spec.networks.iter_mut().filter(|part| part.name == join.name) {
                 part.subnet.clone_from(&network.subnet);
+                part.engine_name.clone_from(&network.engine_name);
             }
             if let Some(name) = &network.name {
                 tie(service, name);
             }
         }
     }
-    let made = used.into_iter().filter_map(|(name, Used { name: service, subnet, host, .. })| {
-        let spec = Spec::Network(NetworkSpec { name: name.to_owned(), host, subnet });
+    let made = used.into_iter().filter(|(_, used)| !used.external);
+    let made = made.filter_map(|(name, Used { name: service, subnet, engine_name, host, .. })| {
+        let spec = Spec::Network(NetworkSpec { name: name.to_owned(), engine_name, host, subnet });
         Some(Service { timeout, settle: Duration::ZERO, ..Service::new(service?, spec) })
     });
     Networks { services: made.chain(tunnels).collect(), lan_hosts }

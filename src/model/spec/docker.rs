@@ -81,6 +81,8 @@ pub struct DockerSpec {
 pub struct NetworkUse {
     /// The network's name in the file.
     pub name: String,
+    /// What the engine calls it; `PROJECT_NAME` where it is not given.
+    pub engine_name: Option<String>,
     /// The subnet that the file gives it: another one makes another network.
     pub subnet: Option<String>,
     /// Further names that others find the container by, beside the service's.
@@ -257,9 +259,24 @@ fn shown_tmpfs(target: &str, options: &str) -> String {
     if options.is_empty() { target.to_owned() } else { format!("{target}:{options}") }
 }
 
+impl NetworkUse {
+    /// What the engine calls a network, of its shown form; `None` for `PROJECT_NAME`.
+    #[must_use]
+    pub fn engine_name_of(shown: &str) -> Option<&str> {
+        let (_, rest) = shown.split_once(CALLED)?;
+        Some(rest.split(',').next().unwrap_or(rest))
+    }
+}
+
+/// What stands before the name that the engine has for a network.
+const CALLED: &str = ", called ";
+
 impl fmt::Display for NetworkUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.subnet.as_deref().unwrap_or("any subnet"))?;
+        if let Some(name) = &self.engine_name {
+            write!(f, "{CALLED}{name}")?;
+        }
         if self.aliases.is_empty() { Ok(()) } else { write!(f, ", as {}", self.aliases.join(", ")) }
     }
 }

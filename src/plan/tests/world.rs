@@ -67,14 +67,15 @@ pub(super) fn fleet(service: &str, arg: &str, hosts: &[&str], strategy: Option<S
 /// A network, and the containers of a file that are in it.
 pub(super) fn network(file: &mut File, subnet: &str, members: &[&str]) {
     let subnet = Some(subnet.to_owned());
-    let spec = NetworkSpec { name: "lan".into(), host: None, subnet: subnet.clone() };
+    let spec = NetworkSpec { name: "lan".into(), engine_name: None, host: None, subnet: subnet.clone() };
     let base = Service { checks: Vec::new(), settle: Duration::ZERO, ..process("networks.lan", "", &[]) };
     file.0.push(Service { spec: Spec::Network(spec), ..base });
     let on = Dependency { service: name("networks.lan"), condition: Condition::Started, restart: false };
     for service in file.0.iter_mut().filter(|service| members.contains(&service.name.as_str())) {
         service.dependencies.push(on.clone());
         service.lifecycle.replace_triggered_by.push(name("networks.lan"));
-        docker(service).networks = vec![NetworkUse { name: "lan".into(), subnet: subnet.clone(), aliases: Vec::new() }];
+        docker(service).networks =
+            vec![NetworkUse { name: "lan".into(), engine_name: None, subnet: subnet.clone(), aliases: Vec::new() }];
     }
 }
 

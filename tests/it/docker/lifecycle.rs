@@ -124,12 +124,12 @@ async fn a_container_lives_through_create_stop_start_restart_and_remove() {
 #[tokio::test]
 async fn what_was_changed_by_hand_is_seen_and_brought_back() {
     let bench = Bench::new();
-    let lan = NetworkSpec { name: "lan".into(), host: None, subnet: None };
+    let lan = NetworkSpec { name: "lan".into(), engine_name: None, host: None, subnet: None };
     let network = instance("networks.lan", Spec::Network(lan));
     let backend = bench.backend();
     let network_id = backend.create(&op("networks.lan", "run-net.1"), &network).await.unwrap();
     let spec = DockerSpec {
-        networks: vec![NetworkUse { name: "lan".into(), subnet: None, aliases: vec!["www".into()] }],
+        networks: vec![NetworkUse { name: "lan".into(), engine_name: None, subnet: None, aliases: vec!["www".into()] }],
         memory: Some(64 << 20),
         nano_cpus: Some(500_000_000),
         restart: RestartRule::OnFailure(3),

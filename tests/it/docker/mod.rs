@@ -6,6 +6,7 @@ mod connect;
 mod endpoints;
 mod faults;
 mod images;
+mod import;
 mod inside;
 mod lifecycle;
 mod roundtrip;

@@ -158,8 +158,13 @@ fn full(bench: &Bench) -> DockerSpec {
             ("/tmp".to_owned(), String::new()),
         ]),
         networks: vec![
-            NetworkUse { name: "front".to_owned(), subnet: None, aliases: vec!["www".to_owned(), "a".to_owned()] },
-            NetworkUse { name: "back".to_owned(), subnet: Some(subnet()), aliases: Vec::new() },
+            NetworkUse {
+                name: "front".to_owned(),
+                engine_name: None,
+                subnet: None,
+                aliases: vec!["www".to_owned(), "a".to_owned()],
+            },
+            NetworkUse { name: "back".to_owned(), engine_name: None, subnet: Some(subnet()), aliases: Vec::new() },
         ],
         user: Some("1000:1000".to_owned()),
         working_dir: Some("/tmp/".to_owned()),
@@ -201,7 +206,7 @@ async fn with_surroundings(bench: &Bench) -> (DockerSpec, String) {
     let engine = Engine::get();
     engine.docker(&["volume", "create", &format!("{}-outside", bench.project)]);
     for (name, subnet) in [("front", None), ("back", Some(subnet()))] {
-        let spec = Spec::Network(NetworkSpec { name: name.to_owned(), host: None, subnet });
+        let spec = Spec::Network(NetworkSpec { name: name.to_owned(), engine_name: None, host: None, subnet });
         let service = Service::new(ServiceName::new(&format!("networks.{name}")).unwrap(), spec);
         let network = Instance::new(Address::only(service.name.clone()), Arc::new(service), None, &key());
         bench.make(&network, name).await;

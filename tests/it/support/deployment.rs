@@ -1,6 +1,6 @@
 //! A project whose services are containers, under a name that no other test has.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Engine, Project};
@@ -106,6 +106,12 @@ impl Deref for Deployment {
 
     fn deref(&self) -> &Project {
         &self.project
+    }
+}
+
+impl DerefMut for Deployment {
+    fn deref_mut(&mut self) -> &mut Project {
+        &mut self.project
     }
 }
 

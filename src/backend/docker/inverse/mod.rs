@@ -252,6 +252,7 @@ mod tests {
         assert_eq!((spec.nano_cpus, spec.extra_hosts), (Some(500_000_000), vec!["db:10.0.0.1".to_owned()]));
         let foreign = NetworkUse {
             name: "container:abc".to_owned(),
+            engine_name: None,
             subnet: Some(FOREIGN_NETWORK.to_owned()),
             aliases: Vec::new(),
         };

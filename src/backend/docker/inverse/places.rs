@@ -95,12 +95,20 @@ impl Inverse<'_> {
             settings.and_then(|settings| settings.networks.as_ref()).into_iter().flatten().collect();
         let foreign = |name: &str| NetworkUse {
             name: name.to_owned(),
+            engine_name: None,
             subnet: Some(FOREIGN_NETWORK.to_owned()),
             aliases: Vec::new(),
         };
         let mut found: Vec<NetworkUse> = Vec::new();
+        let wanted = |engine_name: &str| {
+            let is = |network: &&NetworkUse| network.engine_name.as_deref() == Some(engine_name);
+            self.wanted.networks.iter().find(is).map(|network| network.name.as_str())
+        };
         for (engine_name, endpoint) in joined {
-            match engine_name.strip_prefix(&labels::shared_name(self.settings, "")) {
+            // A network that has a name of its own in the file is none by its usual name.
+            let usual = engine_name.strip_prefix(&labels::shared_name(self.settings, ""));
+            let named = |name: &str| self.wanted.networks.iter().any(|of| of.name == name && of.engine_name.is_some());
+            match wanted(engine_name).or_else(|| usual.filter(|name| !named(name))) {
                 Some(name) => found.push(self.network_use(name, engine_name, endpoint)),
                 // Where the file names no network, this is where a container is.
                 None if engine_name == "bridge" && self.wanted.networks.is_empty() => {}
@@ -142,7 +150,8 @@ impl Inverse<'_> {
                 Some(format!("{}, but not as {}", subnet.as_deref().unwrap_or("any subnet"), self.service))
             }
         };
-        NetworkUse { name: name.to_owned(), subnet, aliases: own }
+        let engine_name = wanted.and_then(|network| network.engine_name.clone());
+        NetworkUse { name: name.to_owned(), engine_name, subnet, aliases: own }
     }
 }
 

@@ -138,7 +138,7 @@ impl Lowering<'_> {
 /// As in Compose, a value in single quotes is taken as it is, one in double quotes may hold `\n`, `\r`,
 /// `\t`, `\"`, `\$` and `\\`, both may have several lines, and a bare one ends before ` #`. Nothing is
 /// expanded.
-fn parse(text: &str) -> Result<Lines, (usize, &'static str)> {
+pub(crate) fn parse(text: &str) -> Result<Lines, (usize, &'static str)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = Vec::new();
     let mut rest = text;

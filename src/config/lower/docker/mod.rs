@@ -6,6 +6,7 @@ mod image;
 mod mounts;
 
 pub(super) use check::is_none;
+pub(crate) use env::parse as env_lines;
 
 use std::collections::BTreeMap;
 
@@ -47,6 +48,7 @@ impl Lowering<'_> {
         let usual = DockerSpec::new(String::new());
         let networks = draft.networks.iter().map(|join| NetworkUse {
             name: join.name.clone(),
+            engine_name: None,
             subnet: None,
             aliases: join.aliases.clone(),
         });

@@ -27,6 +27,7 @@ fn full() -> DockerSpec {
         mounts: vec![volume("data", false)],
         tmpfs: BTreeMap::from([("/run".into(), "size=1m".into())]),
         networks: vec![NetworkUse {
+            engine_name: None,
             name: "back".into(),
             subnet: Some("10.0.0.0/8".into()),
             aliases: vec!["w".into()],

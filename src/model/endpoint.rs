@@ -438,7 +438,7 @@ mod tests {
         spec.ports = vec![mapping(HostPort::Any), mapping(HostPort::One(8080))];
         assert_eq!(known(&spec, Viewer::Here, true), at("localhost", 8080));
         assert_eq!(known(&spec, Viewer::Here, false), Known::Later(Vantage::Here));
-        spec.networks = vec![NetworkUse { name: "net".into(), subnet: None, aliases: Vec::new() }];
+        spec.networks = vec![NetworkUse { name: "net".into(), subnet: None, engine_name: None, aliases: Vec::new() }];
         assert!(matches!(known(&spec, alone, true), Known::Never(..)));
         let joined = Viewer::Container { engine: None, networks: &spec.networks };
         assert_eq!(known(&spec, joined, true), at("api", 80));

@@ -145,7 +145,7 @@ impl Lowering<'_> {
         let mut probed = std::mem::take(&mut checks.local_ports);
         let own = endpoints.iter().filter(|named| named.endpoint.host.is_none());
         probed.extend(own.map(|named| (named.span, named.endpoint.port)));
-        let mut timeout = given(raw.timeout.as_ref()).map_or(self.default_timeout, |period| period.0);
+        let mut timeout = self.timeout(raw);
         let spec = raw.backend.get().and_then(|backend| match backend {
             RawBackend::Process(raw) => {
                 let mut spec = self.process(raw, draft.kind, draft.active)?;

@@ -46,14 +46,12 @@ use super::field::{Entries, Field, RawText, scalar_schema};
 use crate::model::OnFailure;
 
 /// Variants that later versions have.
-pub(crate) const PLANNED: &[Planned] = &[
-    Planned {
-        of: "RawMount",
-        variants: &["tmpfs", "npipe", "cluster", "image"],
-        message: "is not a kind of volume that orch knows",
-        help: "use `bind` or `volume`; a folder in memory stands under the key `tmpfs`",
-    },
-];
+pub(crate) const PLANNED: &[Planned] = &[Planned {
+    of: "RawMount",
+    variants: &["tmpfs", "npipe", "cluster", "image"],
+    message: "is not a kind of volume that orch knows",
+    help: "use `bind` or `volume`; a folder in memory stands under the key `tmpfs`",
+}];
 
 /// The services of a project: what runs, in which order, and how it is known to be well.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

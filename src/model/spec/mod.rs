@@ -198,7 +198,12 @@ impl Spec {
             Self::Ssh(spec) => spec.each_text(change),
             Self::Systemd(spec) => spec.each_text(change),
             Self::Package(spec) => spec.each_text(change),
-            Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {}
+            Self::Compose(_)
+            | Self::Helm(_)
+            | Self::Kubernetes(_)
+            | Self::Network(_)
+            | Self::Wireguard(_)
+            | Self::External(_) => {}
         }
     }
 

@@ -27,32 +27,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A cluster's API, to look with.
 pub struct Api {
-    /// What the folder of the socket is removed with.
-    folder: Folder,
+    /// The folder of the socket; it goes with kubectl.
+    folder: PathBuf,
     kept: std::sync::Mutex<Kept>,
     connections: Mutex<Vec<SendRequest<Empty<Bytes>>>>,
     plurals: Mutex<BTreeMap<(String, String), (String, bool)>>,
-}
-
-/// A folder that goes with this.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left of it is a socket that nobody listens on.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 impl Api {
     /// Starts a proxy.
     pub(super) async fn start(tool: &Tool, args: &[String]) -> Result<Arc<Self>, BackendError> {
         let folder = private_folder(&tool.env)?;
-        let socket = folder.0.join("api");
+        let socket = folder.join("api");
         let mut args = args.to_vec();
         args.extend(["proxy".to_owned(), format!("--unix-socket={}", socket.display())]);
         args.extend(["--reject-methods=POST,PUT,PATCH,DELETE".to_owned()]);
-        let mut kept = Kept::start(tool, &args)?;
+        let mut kept = Kept::start(tool, &args, Some(&folder))?;
         let child = kept.child().and_then(|child| Some((child.stdout.take()?, child.stderr.take()?)));
         let Some((stdout, mut stderr)) = child else { return Err(BackendError::new("kubectl has no pipes")) };
         let mut output = BufReader::new(stdout);
@@ -86,7 +76,7 @@ impl Api {
                 return Ok(connection);
             }
         }
-        let stream = UnixStream::connect(self.folder.0.join("api")).await.map_err(|error| error.to_string())?;
+        let stream = UnixStream::connect(self.folder.join("api")).await.map_err(|error| error.to_string())?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
         Ok(sender)
@@ -181,7 +171,7 @@ fn base(api_version: &str) -> String {
 }
 
 /// A folder that only this user can enter, with a name that nobody can guess.
-fn private_folder(env: &BTreeMap<String, String>) -> Result<Folder, BackendError> {
+fn private_folder(env: &BTreeMap<String, String>) -> Result<PathBuf, BackendError> {
     let failed =
         |error: &dyn std::fmt::Display| BackendError::new(format!("cannot make a folder for a socket: {error}"));
     let mut bytes = [0; 8];
@@ -190,5 +180,5 @@ fn private_folder(env: &BTreeMap<String, String>) -> Result<Folder, BackendError
     let parent = env.get("TMPDIR").filter(|path| path.len() < 60).map_or("/tmp", String::as_str);
     let path = PathBuf::from(parent).join(name);
     crate::sys::create_private_dir(&path).map_err(|error| failed(&error))?;
-    Ok(Folder(path))
+    Ok(path)
 }

@@ -29,7 +29,7 @@ impl Forward {
         let mut args = flags.to_vec();
         args.extend([format!("--namespace={namespace}"), "port-forward".to_owned(), "--address=127.0.0.1".to_owned()]);
         args.extend([object.to_owned(), format!(":{port}")]);
-        let mut kept = Kept::start(tool, &args)?;
+        let mut kept = Kept::start(tool, &args, None)?;
         let pipes = kept.child().and_then(|child| Some((child.stdout.take()?, child.stderr.take()?)));
         let Some((stdout, mut stderr)) = pipes else { return Err(BackendError::new("kubectl has no pipes")) };
         let mut output = BufReader::new(stdout);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal};
@@ -143,9 +143,11 @@ pub(super) fn end(mut child: Child, signal: Signal) {
     }
 }
 
-/// A child that only looks, and that ends with orch however orch ends: its shell waits for the end of a pipe.
-const KEEPER: &str = "exec 3<&0; \"$@\" </dev/null & p=$!; (cat <&3 >/dev/null 2>&1; kill -TERM $p) >/dev/null 2>&1 & \
-                      w=$!; exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; exit $s";
+/// A child that only looks, and that ends with orch however orch ends: its shell waits for the end of a pipe. What the
+/// shell is given first is a folder that goes then, or nothing.
+const KEEPER: &str = "f=$1; shift; exec 3<&0; \"$@\" </dev/null & p=$!; \
+                      (cat <&3 >/dev/null 2>&1; kill -TERM $p) >/dev/null 2>&1 & \
+                      w=$!; exec 3<&-; wait $p; s=$?; kill $w 2>/dev/null; [ -z \"$f\" ] || rm -rf \"$f\"; exit $s";
 
 /// A tool that runs for as long as this is kept, and no longer than orch itself.
 pub(super) struct Kept {
@@ -153,11 +155,12 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Starts a tool; its output can be taken.
-    pub(super) fn start(tool: &Tool, args: &[String]) -> Result<Self, BackendError> {
+    /// Starts a tool; its output can be taken. A folder that it is given goes when it has ended.
+    pub(super) fn start(tool: &Tool, args: &[String], folder: Option<&Path>) -> Result<Self, BackendError> {
         let shell = Tool { program: PathBuf::from("/bin/sh"), env: tool.env.clone() };
         let mut command = shell.command();
-        command.arg("-c").arg(KEEPER).arg("sh").arg(&tool.program).args(args);
+        let folder = folder.unwrap_or(Path::new(""));
+        command.arg("-c").arg(KEEPER).arg("sh").arg(folder).arg(&tool.program).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let failed = |error: std::io::Error| BackendError::new(format!("cannot run {}: {error}", tool.name()));
         Ok(Self { child: Some(command.spawn().map_err(failed)?) })
@@ -213,14 +216,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_kept_tool_ends_with_its_guard() {
-        let mut kept = Kept::start(&shell(), &["-c".into(), "echo $$; exec sleep 1000".into()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let given = folder.path().join("given");
+        std::fs::create_dir(&given).unwrap();
+        let args = ["-c".into(), "echo $$; exec sleep 1000".into()];
+        let mut kept = Kept::start(&shell(), &args, Some(&given)).unwrap();
         let mut output = tokio::io::BufReader::new(kept.child().unwrap().stdout.take().unwrap());
         let mut line = String::new();
         tokio::io::AsyncBufReadExt::read_line(&mut output, &mut line).await.unwrap();
         let pid: u32 = line.trim().parse().unwrap();
         assert!(crate::sys::ProcessStat::of(pid).unwrap().is_alive());
         drop(kept);
-        while crate::sys::ProcessStat::of(pid).is_some_and(|found| found.is_alive()) {
+        while crate::sys::ProcessStat::of(pid).is_some_and(|found| found.is_alive()) || given.exists() {
             tokio::task::yield_now().await;
         }
     }

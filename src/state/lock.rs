@@ -188,9 +188,10 @@ fn take(path: &Path, file: File, holder: &LockHolder, taken_over: Option<LockHol
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
-        // If clearing fails, the next one finds the text of a dead process and takes over. The
-        // advisory lock goes when the file is closed.
+        // If clearing fails, the next one finds the text of a dead process and takes over.
         let _ = overwrite(&self.file, b"");
+        // Closing the file is not enough: a child that was forked and has not begun its program yet has it open too.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
         crate::crash_point!("lock.released");
     }
 }
@@ -384,7 +385,7 @@ mod tests {
         assert!(flock(&path, &busy).unwrap());
         assert!(matches!(unlock(&path, &unknown.id), Err(StateError::HolderAlive { .. })));
         assert!(matches!(try_now(&path), Err(StateError::Locked { holder: Some(holder), .. }) if *holder == unknown));
-        drop(busy);
+        rustix::fs::flock(&busy, FlockOperation::Unlock).unwrap();
         assert_eq!(try_now(&path).unwrap().taken_over, Some(unknown));
     }
 

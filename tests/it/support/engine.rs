@@ -51,6 +51,7 @@ impl Engine {
     /// Where none answers.
     pub(crate) fn get() -> &'static Self {
         static ENGINE: OnceLock<Engine> = OnceLock::new();
+        super::show_panics();
         ENGINE.get_or_init(|| {
             let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
             let engine = Self::at(host);

@@ -13,8 +13,9 @@ mod registry;
 mod tools;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::TcpListener;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use deployment::Deployment;
@@ -30,6 +31,24 @@ pub(crate) use tools::Tools;
 
 /// How long anything may take that should happen; long, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much of a panic is shown beside the test that it ends.
+const SHOWN: usize = 1500;
+
+/// Lets a panic be seen at once, beside the line of its test: whoever has only a part of a long log has the reason too.
+pub(crate) fn show_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let said: String = panic.to_string().chars().take(SHOWN).collect();
+            let thread = std::thread::current();
+            // Not by a macro of the library's, whose words the harness keeps for the end.
+            let _ = writeln!(std::io::stderr(), "!! {}: {said}", thread.name().unwrap_or("?"));
+            usual(panic);
+        }));
+    });
+}
 
 /// Polls until a condition holds; the one way in which a test waits.
 #[track_caller]

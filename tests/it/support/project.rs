@@ -28,6 +28,7 @@ pub(crate) struct Project {
 impl Project {
     /// A project with nothing in it.
     pub(crate) fn empty() -> Self {
+        super::show_panics();
         let temp = tempfile::Builder::new().prefix("orch-it-").tempdir().unwrap();
         // The kernel shows real paths, so that is what processes are compared with.
         let root = temp.path().canonicalize().unwrap().join("shop");

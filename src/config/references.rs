@@ -180,9 +180,21 @@ impl Filling<'_> {
         let known = if own {
             provider.known_to_itself(meant.endpoint, seat, self.engine_here)
         } else {
-            let program = seat == Seat::Program || !matches!(self.service.spec, crate::model::Spec::Docker(_));
-            let viewer = if program { Viewer::of(self.service) } else { Viewer::Here };
+            // What orch asks a program on another machine it asks from there.
+            let from_here = seat == Seat::Probe && self.service.spec.place().is_none() && self.service.hosts.is_none();
+            let viewer = if from_here { Viewer::Here } else { Viewer::of(self.service) };
             provider.known(meant.endpoint, viewer, self.engine_here)
+        };
+        let known = match known {
+            Known::Later(_) if seat == Seat::Program && self.service.spec.is_rendered() => Known::Never(
+                "where that is, is known only once it runs, and what this service comes to is planned before",
+                "give the endpoint a fixed port, or a `host`",
+            ),
+            Known::Later(_) if !own && meant.endpoint.port_forward.is_some() => Known::Never(
+                "a port is forwarded only while orch needs it",
+                "run `kubectl port-forward` as a service of its own, or give the endpoint a `host`",
+            ),
+            known => known,
         };
         match known {
             Known::At(reach) => Some(meant.part.of(meant.endpoint, &reach)),

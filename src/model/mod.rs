@@ -7,6 +7,7 @@ mod endpoint;
 mod field;
 mod health;
 mod ids;
+mod known;
 mod machine;
 mod observed;
 mod secret;
@@ -19,12 +20,12 @@ pub use address::{Address, AddressError, InstanceKey, NETWORK_PREFIX, ProjectNam
 pub use desired::{Desired, IMAGE_PIN, Input, InputKind, Instance, OnFailure, Pins, Settings, Source, effect_of};
 pub use digest::{ContentDigest, Digest, DigestKey};
 pub use endpoint::{
-    Endpoint, Known, Part, PortForward, Reach, Reference, SERVICE_REFERENCE, Seat, Vantage, Viewer, map_text,
-    replace_references,
+    Endpoint, Part, PortForward, Reach, Reference, SERVICE_REFERENCE, Seat, Vantage, map_text, replace_references,
 };
 pub use field::{Effect, Field, FieldValue};
 pub use health::{BodyMatch, CheckPolicy, HealthCheck, Host, Probe, StatusMatch};
 pub use ids::{BackendKind, ObjectId, OpId, RunId};
+pub use known::{Known, Viewer};
 pub use machine::{HOST_REFERENCE, HostKeys, LanHost, Machine, Place};
 pub use observed::{
     Conflict, Drift, DriftKind, Exit, Health, ObjectState, Observation, ObservedObject, ObservedPart, Repair,

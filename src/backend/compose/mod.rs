@@ -13,6 +13,7 @@ mod change;
 mod detect;
 mod files;
 mod inside;
+mod locate;
 mod look;
 mod render;
 mod stamp;
@@ -30,8 +31,8 @@ use super::{
     BackendError, Candidates, ExecRequest, Listing, LogQuery, LogStream, Observer, OpContext, Operator, Renderings,
 };
 use crate::model::{
-    Address, BackendKind, ComposeSpec, Conflict, Digest, DigestKey, Drift, DriftKind, Instance, ObjectId,
-    ObservedObject, ObservedPart, OpId, ProjectName, Repair, Service, Spec,
+    Address, BackendKind, ComposeSpec, Conflict, Digest, DigestKey, Drift, DriftKind, Endpoint, Instance, ObjectId,
+    ObservedObject, ObservedPart, OpId, ProjectName, Reach, Repair, Service, Spec, Vantage,
 };
 use look::Container;
 use stamp::Previous;
@@ -260,6 +261,10 @@ impl Observer for ComposeBackend {
         named: &BTreeMap<Address, String>,
     ) -> Result<Candidates, BackendError> {
         self.adoptable(instances, named).await
+    }
+
+    async fn locate(&self, id: &ObjectId, endpoint: &Endpoint, _: Vantage) -> Result<Option<Reach>, BackendError> {
+        self.published(project_of(id)?, endpoint).await.map(Some)
     }
 
     async fn tail(&self, id: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {

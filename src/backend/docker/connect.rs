@@ -83,7 +83,7 @@ impl Engines {
     }
 
     /// The host of an engine that runs on another machine.
-    pub(super) fn far_host(&self, host: Option<&str>) -> Option<String> {
+    pub(in crate::backend) fn far_host(&self, host: Option<&str>) -> Option<String> {
         let authority = match self.address(host).ok()?.endpoint {
             Endpoint::Unix(_) => return None,
             Endpoint::Tcp { authority, .. } => authority,

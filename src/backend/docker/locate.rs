@@ -23,15 +23,22 @@ pub(super) fn locate(
     if from == Vantage::Container {
         return own();
     }
-    let bindings = settings.ports.as_ref().and_then(|ports| ports.get(&format!("{port}/tcp"))?.as_ref());
-    let published = bindings.and_then(|bindings| {
-        let mut bindings: Vec<Reach> = bindings.iter().filter_map(|binding| bound(binding, engine)).collect();
-        bindings.sort();
-        // What listens on every address is at `localhost` or at the engine's host.
-        bindings.sort_by_key(|reach| reach.host != engine.unwrap_or("localhost"));
-        bindings.into_iter().next()
-    });
-    published.or_else(|| own().filter(|_| engine.is_none()))
+    published(found, port, engine).or_else(|| own().filter(|_| engine.is_none()))
+}
+
+/// Where a port of a container is published.
+pub(in crate::backend) fn published(
+    found: &ContainerInspectResponse,
+    port: u16,
+    engine: Option<&str>,
+) -> Option<Reach> {
+    let ports = found.network_settings.as_ref()?.ports.as_ref()?;
+    let bindings = ports.get(&format!("{port}/tcp"))?.as_ref()?;
+    let mut bindings: Vec<Reach> = bindings.iter().filter_map(|binding| bound(binding, engine)).collect();
+    bindings.sort();
+    // What listens on every address is at `localhost` or at the engine's host.
+    bindings.sort_by_key(|reach| reach.host != engine.unwrap_or("localhost"));
+    bindings.into_iter().next()
 }
 
 fn bound(binding: &PortBinding, engine: Option<&str>) -> Option<Reach> {

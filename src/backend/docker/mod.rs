@@ -53,6 +53,7 @@ use crate::model::{
 pub(in crate::backend) use connect::{Engine, Engines};
 pub(in crate::backend) use error::{failed, is_missing};
 pub(in crate::backend) use inside::exec;
+pub(in crate::backend) use locate::published;
 pub(in crate::backend) use logs::{stream as stream_log, tail as tail_log};
 use object::{Object, ObjectKind};
 pub(in crate::backend) use observe::{exit as exit_of, of_state as state_of, time as time_of};

@@ -29,10 +29,12 @@ use futures_util::future::join_all;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::kube::Kube;
-use super::{BackendError, Candidates, ExecRequest, Listing, Observer, OpContext, Operator, Renderings};
+use super::{
+    BackendError, Candidates, Connection, ExecRequest, Forward, Listing, Observer, OpContext, Operator, Renderings,
+};
 use crate::model::{
-    Address, Chart, Conflict, Digest, HelmSpec, Instance, KubeCluster, ObjectId, ObservedObject, OpId, ProjectName,
-    Service, ServiceName, Spec,
+    Address, Chart, Conflict, Digest, Endpoint, HelmSpec, Instance, KubeCluster, ObjectId, ObservedObject, OpId,
+    ProjectName, Reach, Service, ServiceName, Spec, Vantage,
 };
 use place::Place;
 use stamp::Owner;
@@ -185,6 +187,21 @@ impl Observer for HelmBackend {
         named: &BTreeMap<Address, String>,
     ) -> Result<Candidates, BackendError> {
         self.0.candidates(instances, named).await
+    }
+
+    async fn dial(&self, object: &ObjectId, host: &str, port: u16) -> Result<Option<Connection>, BackendError> {
+        let place = self.0.place(object).await?;
+        self.0.kube.dial(&place.cluster, host, port).await
+    }
+
+    async fn locate(&self, object: &ObjectId, endpoint: &Endpoint, _: Vantage) -> Result<Option<Reach>, BackendError> {
+        let place = self.0.place(object).await?;
+        self.0.kube.locate(&place.cluster, &place.namespace, endpoint).await.map(Some)
+    }
+
+    async fn forward(&self, object: &ObjectId, endpoint: &Endpoint) -> Result<Option<Forward>, BackendError> {
+        let place = self.0.place(object).await?;
+        self.0.kube.forward(&place.cluster, &place.namespace, endpoint).await
     }
 
     async fn tail(&self, object: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {

@@ -10,6 +10,7 @@ mod evidence;
 mod forward;
 mod manifest;
 mod pods;
+mod reach;
 mod rollout;
 mod tool;
 mod trouble;
@@ -139,20 +140,6 @@ impl Kube {
         lines: usize,
     ) -> Result<Vec<String>, BackendError> {
         evidence::gather(&*self.api(cluster).await?, rollout, lines).await
-    }
-
-    /// Forwards a free local port to a port of an object, `service/web`, for as long as the answer is kept.
-    ///
-    /// # Errors
-    /// When kubectl cannot run, or refuses.
-    pub async fn port_forward(
-        &self,
-        cluster: &KubeCluster,
-        namespace: &str,
-        object: &str,
-        port: u16,
-    ) -> Result<Forward, BackendError> {
-        Forward::start(self.tool().await?, &flags(cluster), namespace, object, port).await
     }
 
     /// What objects would become if they were applied as `manager`, as the server says without doing it; with what

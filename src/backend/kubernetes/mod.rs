@@ -23,9 +23,13 @@ use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
 
 use super::kube::Kube;
-use super::{BackendError, ExecRequest, Listing, LogQuery, LogStream, Observer, OpContext, Operator, Renderings};
+use super::{
+    BackendError, Connection, ExecRequest, Forward, Listing, LogQuery, LogStream, Observer, OpContext, Operator,
+    Renderings,
+};
 use crate::model::{
-    Address, BackendKind, Conflict, Instance, KubeCluster, ObjectId, ObservedObject, ProjectName, Service, Spec,
+    Address, BackendKind, Conflict, Endpoint, Instance, KubeCluster, ObjectId, ObservedObject, ProjectName, Reach,
+    Service, Spec, Vantage,
 };
 use inventory::{Broken, Found, Inventory, Owner, Slot};
 
@@ -143,6 +147,20 @@ impl Observer for KubernetesBackend {
     async fn render(&self, services: &[&Service]) -> Renderings {
         let rendered = services.iter().map(|service| async { (service.name.clone(), self.rendered(service).await) });
         join_all(rendered).await.into_iter().collect()
+    }
+
+    async fn dial(&self, id: &ObjectId, host: &str, port: u16) -> Result<Option<Connection>, BackendError> {
+        self.kube.dial(&self.slot(id)?.cluster, host, port).await
+    }
+
+    async fn locate(&self, id: &ObjectId, endpoint: &Endpoint, _: Vantage) -> Result<Option<Reach>, BackendError> {
+        let slot = self.slot(id)?;
+        self.kube.locate(&slot.cluster, &slot.namespace, endpoint).await.map(Some)
+    }
+
+    async fn forward(&self, id: &ObjectId, endpoint: &Endpoint) -> Result<Option<Forward>, BackendError> {
+        let slot = self.slot(id)?;
+        self.kube.forward(&slot.cluster, &slot.namespace, endpoint).await
     }
 
     async fn stream_log(&self, id: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {

@@ -89,7 +89,7 @@ impl Lowering<'_> {
         endpoint.port_forward = match raw.port_forward.as_ref().and_then(Field::located) {
             None | Some((_, Short::Short(false))) => None,
             Some((span, forward)) => {
-                if let Some(backend) = backend {
+                if let Some(backend) = backend.filter(|it| !matches!(it, BackendKind::Helm | BackendKind::Kubernetes)) {
                     let message = format!("a service of the backend `{backend}` needs no forwarded port");
                     self.error(span, message, "take `port_forward` away: it is for services in a Kubernetes cluster");
                 }

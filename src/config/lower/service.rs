@@ -14,8 +14,8 @@ use crate::config::merge::Named;
 use crate::config::raw::{RawBackend, RawCheck, RawLifecycle, RawService};
 use crate::config::source::Span;
 use crate::model::{
-    BackendKind, ContentDigest, EngineCheck, ExternalSpec, HealthCheck, Kind, Lifecycle, Probe, Protocol, Service,
-    ServiceName, Spec, Trigger,
+    BackendKind, ContentDigest, Endpoint, EngineCheck, ExternalSpec, HealthCheck, Kind, Lifecycle, Probe, Protocol,
+    Service, ServiceName, Spec, Trigger,
 };
 
 /// How long a service without a check must keep running.
@@ -192,6 +192,13 @@ impl Lowering<'_> {
             }
         });
         let Some(spec) = spec else { return };
+        // In a cluster, ports are those of a service of it, which usually is called as the whole.
+        let usual_part = match &spec {
+            Spec::Helm(spec) => Some(spec.release.clone()),
+            Spec::Kubernetes(_) => Some(draft.name.to_string()),
+            _ => None,
+        };
+        let part_of = |endpoint: Endpoint| Endpoint { part: endpoint.part.or_else(|| usual_part.clone()), ..endpoint };
         let service = Service {
             name: draft.name.clone(),
             kind: draft.kind.unwrap_or(Kind::Permanent),
@@ -199,7 +206,7 @@ impl Lowering<'_> {
             replicas,
             hosts: None,
             strategy,
-            endpoints: endpoints.into_iter().map(|named| (named.name, named.endpoint)).collect(),
+            endpoints: endpoints.into_iter().map(|named| (named.name, part_of(named.endpoint))).collect(),
             dependencies: Vec::new(),
             checks: checks.list,
             lifecycle: lowered_lifecycle(lifecycle),

@@ -1,4 +1,5 @@
-//! Connections to the machine that a service runs on: for checks of `localhost`, which is that machine.
+//! Connections to the machine that a service runs on: for checks of `localhost`, which is that machine, and of the
+//! services of a cluster, which have names only there.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -23,10 +24,15 @@ pub(super) fn is_own(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A connection to a port of the machine that a service runs on; `None` where orch connects by itself: to another
-/// host, or where the machine is this one.
+/// Whether a host is a service of the cluster that asks for it.
+fn is_of_cluster(host: &str) -> bool {
+    host.ends_with(".svc")
+}
+
+/// A connection to a port of the machine that a service runs on, or of its cluster; `None` where orch connects by
+/// itself: to another host, or where the machine is this one.
 pub(super) async fn dial(target: Target<'_>, host: &str, port: u16) -> Result<Option<Connection>, String> {
-    let Some((observer, object)) = target.filter(|_| is_own(host)) else { return Ok(None) };
+    let Some((observer, object)) = target.filter(|_| is_own(host) || is_of_cluster(host)) else { return Ok(None) };
     observer.dial(object, host, port).await.map_err(|error| cause(&error))
 }
 

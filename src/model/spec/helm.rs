@@ -163,6 +163,14 @@ impl Values {
         }
     }
 
+    fn change_texts(&mut self, change: &mut dyn FnMut(&mut Text)) {
+        match self {
+            Self::Literal(text) | Self::Text(text) => change(text),
+            Self::List(list) => list.iter_mut().for_each(|value| value.change_texts(change)),
+            Self::Map(map) => map.values_mut().for_each(|value| value.change_texts(change)),
+        }
+    }
+
     fn fields(&self, path: &str, fields: &mut Fields<'_>) {
         match self {
             Self::Literal(text) | Self::Text(text) => fields.text(path.to_owned(), Effect::Restart, text),
@@ -218,6 +226,10 @@ impl HelmSpec {
             values.each_text(&mut |text| secrets.extend(Some(text).filter(|text| text.is_sensitive())));
         }
         secrets
+    }
+
+    pub(super) fn change_texts(&mut self, change: &mut dyn FnMut(&mut Text)) {
+        std::iter::once(&mut self.values).chain(self.set.values_mut()).for_each(|values| values.change_texts(change));
     }
 
     pub(super) fn claims(&self) -> Vec<Claim> {

@@ -191,6 +191,12 @@ impl Spec {
     }
 
     /// Goes over every text that may hold references.
+    /// Whether a tool of the backend says what it comes to, when a plan is made.
+    #[must_use]
+    pub fn is_rendered(&self) -> bool {
+        matches!(self, Self::Compose(_) | Self::Helm(_) | Self::Kubernetes(_))
+    }
+
     pub(super) fn each_text(&mut self, change: &mut dyn FnMut(&mut Text)) {
         match self {
             Self::Process(spec) => spec.each_text(change),
@@ -198,12 +204,9 @@ impl Spec {
             Self::Ssh(spec) => spec.each_text(change),
             Self::Systemd(spec) => spec.each_text(change),
             Self::Package(spec) => spec.each_text(change),
-            Self::Compose(_)
-            | Self::Helm(_)
-            | Self::Kubernetes(_)
-            | Self::Network(_)
-            | Self::Wireguard(_)
-            | Self::External(_) => {}
+            Self::Compose(spec) => spec.env.values_mut().for_each(change),
+            Self::Helm(spec) => spec.change_texts(change),
+            Self::Kubernetes(_) | Self::Network(_) | Self::Wireguard(_) | Self::External(_) => {}
         }
     }
 

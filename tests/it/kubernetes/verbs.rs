@@ -83,7 +83,7 @@ async fn a_forwarded_port_leads_to_the_pod_for_as_long_as_it_is_kept() {
     shop.project.apply();
     let kube = orch::backend::kube::Kube::new(own.env().into_iter().collect());
     let cluster = KubeCluster::default();
-    let mut forward = kube.port_forward(&cluster, shop.namespace.name(), "deployment/web", 80).await.unwrap();
+    let mut forward = kube.port_forward(&cluster, shop.namespace.name(), "deployment/web", (None, 80)).await.unwrap();
     let port = forward.port();
     let mut said = String::new();
     TcpStream::connect(("127.0.0.1", port)).unwrap().read_to_string(&mut said).unwrap();
@@ -92,7 +92,7 @@ async fn a_forwarded_port_leads_to_the_pod_for_as_long_as_it_is_kept() {
     answering.join().unwrap();
     drop(forward);
     wait_until("nobody listens any more", || TcpStream::connect(("127.0.0.1", port)).is_err());
-    let refused = kube.port_forward(&cluster, shop.namespace.name(), "deployment/none", 80).await;
+    let refused = kube.port_forward(&cluster, shop.namespace.name(), "deployment/none", (None, 80)).await;
     let refused = refused.err().unwrap();
     assert!(refused.message.contains("\"none\" not found"), "{}", refused.message);
 }

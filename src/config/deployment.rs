@@ -38,7 +38,11 @@ pub(crate) fn choose(merged: &mut Merged, given: Option<&str>, report: &Report) 
         let Some(entries) = &mut backends.value else { continue };
         match &chosen {
             Some(name) => match entries.0.iter().position(|(key, _)| key.get() == Some(name)) {
-                Some(at) => raw.backend = entries.0.swap_remove(at).1,
+                Some(at) => {
+                    raw.backend = entries.0.swap_remove(at).1;
+                    // The others are done with; that there were some lets keys stand that are for them.
+                    raw.backends = Some(Field { span: backends.span, value: None });
+                }
                 None if is_known => missing(&service.name, name, &backends, report),
                 None => {}
             },

@@ -141,7 +141,9 @@ impl Lowering<'_> {
         let triggers = self.triggers(raw, draft.active);
         let replicas = self.replicas(raw, backend);
         let strategy = self.strategy(raw, backend);
-        let endpoints = self.endpoints(raw.endpoints.as_ref(), backend, draft.kind);
+        // Of several backends each takes what is for it.
+        let only = backend.filter(|_| raw.backends.is_none());
+        let endpoints = self.endpoints(raw.endpoints.as_ref(), only, draft.kind);
         let mut probed = std::mem::take(&mut checks.local_ports);
         let own = endpoints.iter().filter(|named| named.endpoint.host.is_none());
         probed.extend(own.map(|named| (named.span, named.endpoint.port)));

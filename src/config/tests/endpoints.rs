@@ -1,7 +1,7 @@
 //! Endpoints, references to them, and services with a backend for each deployment.
 
 use super::{Project, bad, docker, good, service, spec};
-use crate::model::{Condition, Endpoint, Kind, PortForward, Probe, Reference};
+use crate::model::{Condition, Endpoint, Kind, PortForward, Probe, Reference, Spec};
 
 const API: &str = "  api:
     backend: {type: process, binary: /bin/true}
@@ -113,6 +113,48 @@ fn containers_reach_each_other_by_their_network() {
         &with(&[API, &of("web", "env: {A: \"${service:api.http.url}\"}")]),
         "`localhost` in a container is the container",
     );
+}
+
+#[test]
+fn a_cluster_knows_its_own_services_and_others_do_not() {
+    let chart = |name: &str, more: &str, end: &str| {
+        format!("  {name}:\n    backend: {{type: helm, chart: repo/{name}, namespace: shop, {more}}}\n{end}")
+    };
+    let db = chart("db", "release: pg", "    endpoints: {sql: {port: 5432, scheme: postgresql}}\n");
+    let web = chart("web", "values: {a: [\"${service:db.url}\"]}, set: {port: \"${service:db.port}\"}", "");
+    let loaded = good(&with(&[&db, &web]));
+    let Spec::Helm(spec) = &service(&loaded, "web").spec else { panic!("no release") };
+    assert_eq!(spec.values.json(), r#"{"a":["postgresql://pg.shop.svc:5432"]}"#);
+    assert_eq!(spec.set["port"].json(), "\"5432\"");
+    assert_eq!(service(&loaded, "web").dependencies[0].service.as_str(), "db");
+    says(&with(&[&db, &web.replace("namespace", "kube_context: other, namespace")]), "inside a Kubernetes cluster");
+    says(&with(&[API, &web.replace("db.", "api.http.")]), "which a pod may not reach");
+
+    // It is asked about what is forwarded; others get that only while orch needs it.
+    let forwarded = db.replace("5432, scheme", "5432, port_forward: true, scheme");
+    let own = "    health_check: {type: tcp, host: \"${service:db.host}\", port: 5432}\n";
+    let loaded = good(&with(&[&forwarded, own]));
+    let Probe::Tcp { host, .. } = &service(&loaded, "db").checks[0].probe else { panic!("another check") };
+    assert_eq!(host, "pg.shop.svc");
+    says(&with(&[&forwarded, &user("${service:db.url}")]), "a port is forwarded only while orch needs it");
+    let needless = API.replace("port: 7670", "port: 7670, port_forward: true");
+    says(&with(&[&needless]), "needs no forwarded port");
+}
+
+#[test]
+fn what_is_rendered_takes_only_what_is_known_before() {
+    let db = "  db:\n    backend: {type: docker, image: \"a:1\", ports: [80]}\n    endpoints: {http: {port: 80, host: far}}\n";
+    let web = "  web:\n    backend: {type: compose, files: c.yaml, env: {A: \"${service:db.url}\"}}\n";
+    let fixed = db.replace("[80]", "[\"8080:80\"]");
+    let loaded = good(&with(&[&fixed, web]));
+    let Spec::Compose(spec) = &service(&loaded, "web").spec else { panic!("no project") };
+    assert_eq!(spec.env["A"].reveal(), "http://far:8080");
+    says(&with(&[&db.replace(", host: far", ""), web]), "the containers of a Compose project are in other networks");
+    let stack = "  stack:\n    backend: {type: compose, files: c.yaml}\n    endpoints: {http: {port: 80, service: front}}\n";
+    let loaded = good(&with(&[stack, &user("${service:stack.url}")]));
+    assert_eq!(service(&loaded, "web").references().len(), 1, "the engine says where, once it runs");
+    let other = "  other:\n    backend: {type: helm, chart: repo/other, set: {a: \"${service:stack.url}\"}}\n";
+    says(&with(&[stack, other]), "which a pod may not reach");
 }
 
 #[test]

@@ -150,7 +150,8 @@ fn what_is_rendered_takes_only_what_is_known_before() {
     let Spec::Compose(spec) = &service(&loaded, "web").spec else { panic!("no project") };
     assert_eq!(spec.env["A"].reveal(), "http://far:8080");
     says(&with(&[&db.replace(", host: far", ""), web]), "the containers of a Compose project are in other networks");
-    let stack = "  stack:\n    backend: {type: compose, files: c.yaml}\n    endpoints: {http: {port: 80, service: front}}\n";
+    let stack =
+        "  stack:\n    backend: {type: compose, files: c.yaml}\n    endpoints: {http: {port: 80, service: front}}\n";
     let loaded = good(&with(&[stack, &user("${service:stack.url}")]));
     assert_eq!(service(&loaded, "web").references().len(), 1, "the engine says where, once it runs");
     let other = "  other:\n    backend: {type: helm, chart: repo/other, set: {a: \"${service:stack.url}\"}}\n";

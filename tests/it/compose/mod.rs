@@ -1,6 +1,7 @@
 //! Compose projects, with the real Compose and a real engine.
 
 mod adopt;
+mod endpoints;
 mod faults;
 mod lifecycle;
 mod secrets;

@@ -1,5 +1,6 @@
 //! Manifests in a cluster: the one of `ORCH_TEST_KUBECONFIG`, or an API server of the tests.
 
+mod endpoints;
 mod faults;
 #[cfg(feature = "failpoints")]
 mod killed;

@@ -5,10 +5,7 @@
 [ -f "$slot/manifest" ] || exit 0
 read_manifest "$slot/manifest"
 count=$1 chosen=
-add_unit() {
-    if [ "$manager" = user ]; then chosen="$chosen --user-unit=$1"; else chosen="$chosen --unit=$1"; fi
-}
-each add_unit "$m_units"
+each choose_log "$m_units"
 [ -n "$chosen" ] || exit 0
 [ "$manager" = user ] || journalctl --sync >/dev/null 2>&1
 set -f

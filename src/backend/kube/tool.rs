@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::backend::BackendError;
 
@@ -152,6 +152,8 @@ const KEEPER: &str = "f=$1; shift; exec 3<&0; \"$@\" </dev/null & p=$!; \
 /// A tool that runs for as long as this is kept, and no longer than orch itself.
 pub(super) struct Kept {
     child: Option<Child>,
+    /// Open for as long as it is to run; apart from the child, as waiting for that would close it.
+    input: Option<ChildStdin>,
 }
 
 impl Kept {
@@ -163,7 +165,8 @@ impl Kept {
         command.arg("-c").arg(KEEPER).arg("sh").arg(folder).arg(&tool.program).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let failed = |error: std::io::Error| BackendError::new(format!("cannot run {}: {error}", tool.name()));
-        Ok(Self { child: Some(command.spawn().map_err(failed)?) })
+        let mut child = command.spawn().map_err(failed)?;
+        Ok(Self { input: child.stdin.take(), child: Some(child) })
     }
 
     pub(super) fn child(&mut self) -> Option<&mut Child> {
@@ -174,8 +177,8 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // The end of its standard input ends it.
+        drop(self.input.take());
         if let Some(mut child) = self.child.take() {
-            drop(child.stdin.take());
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(async move { child.wait().await });
             }

@@ -53,15 +53,12 @@ fn paths_are_relative_to_the_file_that_names_them_and_another_folder_can_be_name
 }
 
 #[test]
-fn a_file_of_this_version_is_valid_and_a_backend_of_a_later_one_says_so() {
+fn a_file_of_this_version_is_valid_and_a_backend_that_is_not_known_is_refused() {
     let project = Project::new(
         "version: \"1.0\"\nproject: shop\nsettings: {state_dir: .orch, max_parallel: 4, default_timeout: 300, on_failure: rollback}\n\
          networks:\n  production: {type: lan, subnet: 192.168.1.0/24}\nservices:\n  postgres:\n    backend: {type: docker, image: \"postgres:15\"}\n",
     );
     project.orch(&["validate"]).exits(0);
-    let project = Project::new("services:\n  web:\n    backend: {type: compose, files: x}\n");
-    project
-        .orch(&["validate"])
-        .exits(1)
-        .says(&["`compose` is a backend that is not available in this version", "`process`"]);
+    let project = Project::new("services:\n  web:\n    backend: {type: nomad, files: x}\n");
+    project.orch(&["validate"]).exits(1).says(&["`nomad`", "`process`"]);
 }

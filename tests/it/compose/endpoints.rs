@@ -14,7 +14,8 @@ fn a_published_port_is_found_and_given_to_who_needs_it() {
     let endpoints = "    endpoints: {http: {port: 80, path: /health}}\n    health_check: {type: http, url: \"${service:stack.url}\"}\n";
     let reader = "  reader:\n    backend: {type: process, binary: sh, args: [-c, 'echo $API >got; exec sleep 600'], env: {API: \"${service:stack.authority}\"}, stop_timeout: 2s}\n";
     let definition = stack.read("orch.yaml") + endpoints + reader;
-    stack.yaml(&definition);
+    let write = |text: &str| stack.write("orch.yaml", text);
+    write(&definition);
     stack.apply();
     stack.is_done();
     let url = stack.orch(&["url", "stack"]).ok().out.trim().to_owned();
@@ -23,11 +24,11 @@ fn a_published_port_is_found_and_given_to_who_needs_it() {
     assert_eq!(url, format!("http://localhost:{port}/health"));
     assert!(get(port, "/health").unwrap().starts_with("HTTP/1.1 200"));
     assert_eq!(stack.read("got"), format!("localhost:{port}\n"));
-    stack.yaml(&definition.replace("{port: 80,", "{port: 80, service: other,"));
+    write(&definition.replace("{port: 80,", "{port: 80, service: other,"));
     stack.orch(&["url", "stack"]).exits(1).says(&["the Compose service other", "does not publish its port 80"]);
-    stack.yaml(&definition.replace("{port: 80,", "{port: 81,"));
+    write(&definition.replace("{port: 80,", "{port: 81,"));
     stack.orch(&["url", "stack"]).exits(1).says(&["publishes its port 81", "add `ports: [\"81\"]`"]);
-    stack.yaml(&definition);
+    write(&definition);
     stack.file(&PUBLISHES.replace("other: {", "other: {ports: ['127.0.0.1::80'], "));
     stack.apply();
     stack.orch(&["url", "stack"]).exits(1).says(&["other, web", "name one: `service: NAME`"]);

@@ -240,7 +240,8 @@ impl<'a> Worker<'a> {
         if references.is_empty() {
             return Ok(instance.clone());
         }
-        Ok(self.filled_with(&references).await.unwrap_or_else(|_| instance.clone()))
+        let written = || Instance { service: Arc::new(instance.service.as_written()), ..instance.clone() };
+        Ok(self.filled_with(&references).await.unwrap_or_else(|_| written()))
     }
 
     async fn filled_with(&self, references: &BTreeSet<Reference>) -> Result<Instance, BackendError> {

@@ -221,6 +221,14 @@ impl Service {
         found
     }
 
+    /// The same service with its references as they stand in the file, for a person.
+    #[must_use]
+    pub fn as_written(&self) -> Self {
+        let mut service = self.clone();
+        service.each_text(&mut |text, _| *text = map_text(text, |inner| Some(Reference::parse(inner)?.to_string())));
+        service
+    }
+
     /// The same service with these references filled in.
     #[must_use]
     pub fn filled(&self, values: &BTreeMap<Reference, String>) -> Self {

@@ -178,10 +178,8 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // The end of its standard input ends it.
         drop(self.input.take());
-        if let Some(mut child) = self.child.take() {
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { child.wait().await });
-            }
+        if let (Some(mut child), Ok(runtime)) = (self.child.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { child.wait().await });
         }
     }
 }

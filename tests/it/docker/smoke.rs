@@ -80,3 +80,41 @@ fn a_registry_gives_an_image_by_its_digest_again_after_it_was_away() {
     drop(registry);
     assert!(engine.inspect(&pinned).is_null(), "nothing of the registry stays on the engine");
 }
+
+/// A file with an engine, a process, a host that is reached through a tunnel, and networks: as a whole.
+#[test]
+fn a_file_with_many_backends_validates_and_plans() {
+    let shop = Deployment::new("services: {}\n");
+    shop.write("bin/api-server", "#!/bin/sh\n");
+    shop.yaml(
+        "version: \"1.0\"
+settings: {state_dir: .orch, max_parallel: 4, default_timeout: 300}
+networks:
+  production: {type: lan, subnet: 192.168.1.0/24}
+  monitoring: {type: wireguard, config: wg0.conf}
+services:
+  postgres:
+    backend:
+      type: docker
+      image: orch-test/web:1
+      ports: [\"5432:5432\"]
+      env: {POSTGRES_PASSWORD: secret}
+    health_check: {type: command, command: pg_isready}
+  api:
+    backend:
+      type: process
+      binary: ./bin/api-server
+      env: {DATABASE_URL: \"postgresql://localhost:5432/api\"}
+    dependencies: [postgres]
+    health_check: {type: http, url: \"http://localhost:8080/health\"}
+  monitoring:
+    backend: {type: ssh, host: monitor.invalid, binary: /opt/prometheus/prometheus}
+    network: monitoring
+",
+    );
+    shop.orch(&["validate"]).ok();
+    let ran = shop.orch(&["plan", "--detailed-exitcode"]).exits(2);
+    ran.says(&["cannot reach monitor.invalid", "dependencies.networks.monitoring", "4 to create"])
+        .does_not_say(&["POSTGRES_PASSWORD: \"secret\""]);
+    shop.plans(&[], &["networks.monitoring create", "postgres create", "api create", "monitoring create"]);
+}

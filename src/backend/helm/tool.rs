@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Child;
 
 use crate::backend::BackendError;
-use crate::backend::kube::{Ended, Tool, trouble};
+use crate::backend::kube::{Ended, Tool, hear, trouble};
 use crate::model::{Digest, KubeCluster, ObjectId};
 use crate::sys::{self, Durability, Identity};
 
@@ -78,7 +78,7 @@ impl Helm {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Running(Some(command.spawn().map_err(failed)?));
         let Some(child) = running.0.as_mut() else { return Err(BackendError::new("helm is gone")) };
-        let (input, output, complaint) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let input = child.stdin.take();
         let Some(shell) = child.id().and_then(Identity::of) else {
             return Err(BackendError::new("cannot run helm: its shell ended at once"));
         };
@@ -96,30 +96,14 @@ impl Helm {
             }
             crate::crash_point!("helm.begun");
         };
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let read = async {
-            match output {
-                Some(mut output) => output.read_to_end(&mut stdout).await.map(drop),
-                None => Ok(()),
-            }
-        };
-        let complain = async {
-            match complaint {
-                Some(mut complaint) => complaint.read_to_end(&mut stderr).await.map(drop),
-                None => Ok(()),
-            }
-        };
-        let ((), read, complained) = tokio::join!(write, read, complain);
-        read.and(complained).map_err(failed)?;
-        let status = child.wait().await.map_err(failed)?;
+        let ended = hear(child, write).await.map_err(failed)?;
         running.0 = None;
         crate::crash_point!("helm.ended");
         // The mark of one that was killed stays: it says whose the operation is that never ended.
-        if status.code().is_some_and(|code| code < 128) {
+        if ended.code.is_some_and(|code| code < 128) {
             let _ = std::fs::remove_file(mark);
         }
-        let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
-        Ok(Ended { code: status.code(), stdout, stderr })
+        Ok(ended)
     }
 }
 

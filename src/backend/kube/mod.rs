@@ -28,6 +28,7 @@ pub use drift::{Difference, differences};
 pub use forward::Forward;
 pub use manifest::{identity, is_cluster_wide, object, objects, rank, sorted};
 pub use rollout::{Rollout, Seen, Verdict};
+pub(in crate::backend) use tool::hear;
 pub use tool::{Ended, Tool};
 pub use trouble::{is_not_found, is_unauthorized, is_unreachable, trouble};
 pub use yaml::to_yaml;

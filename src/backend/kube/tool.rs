@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::backend::BackendError;
@@ -84,11 +85,10 @@ impl Tool {
         command.args(args).stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let name = self.name();
-        let failed = |error: std::io::Error| BackendError::new(format!("cannot run {name}: {error}"));
+        let failed = |error: io::Error| BackendError::new(format!("cannot run {name}: {error}"));
         let mut running = Running(Some(command.spawn().map_err(failed)?));
         let Some(child) = running.0.as_mut() else { return Err(BackendError::new("the tool is gone")) };
-        let (input, output, complaint) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let input = child.stdin.take();
         let write = async {
             if let (Some(mut input), Some(bytes)) = (input, stdin) {
                 // A tool that ended early does not read all of it; how it ended says more than that.
@@ -96,23 +96,9 @@ impl Tool {
                 let _ = input.shutdown().await;
             }
         };
-        let read = async {
-            match output {
-                Some(mut output) => output.read_to_end(&mut stdout).await.map(drop),
-                None => Ok(()),
-            }
-        };
-        let complain = async {
-            match complaint {
-                Some(mut complaint) => complaint.read_to_end(&mut stderr).await.map(drop),
-                None => Ok(()),
-            }
-        };
-        let ((), read, complained) = tokio::join!(write, read, complain);
-        read.and(complained).map_err(failed)?;
-        let status = child.wait().await.map_err(failed)?;
+        let ended = hear(child, write).await.map_err(failed)?;
         running.0 = None;
-        Ok(Ended { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).trim().to_owned() })
+        Ok(ended)
     }
 
     fn name(&self) -> String {
@@ -129,6 +115,23 @@ impl Drop for Running {
             end(child, Signal::INT);
         }
     }
+}
+
+/// Hears a child out while it is fed, and waits for its end.
+pub(in crate::backend) async fn hear(child: &mut Child, fed: impl Future<Output = ()>) -> io::Result<Ended> {
+    let (output, complaint) = (child.stdout.take(), child.stderr.take());
+    let ((), stdout, stderr) = tokio::join!(fed, all_of(output), all_of(complaint));
+    let (stdout, stderr) = (stdout?, stderr?);
+    let status = child.wait().await?;
+    Ok(Ended { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).trim().to_owned() })
+}
+
+async fn all_of(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
 }
 
 /// Asks a child to end, and leaves a task behind that waits for that.
@@ -164,7 +167,7 @@ impl Kept {
         let folder = folder.unwrap_or(Path::new(""));
         command.arg("-c").arg(KEEPER).arg("sh").arg(folder).arg(&tool.program).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let failed = |error: std::io::Error| BackendError::new(format!("cannot run {}: {error}", tool.name()));
+        let failed = |error: io::Error| BackendError::new(format!("cannot run {}: {error}", tool.name()));
         let mut child = command.spawn().map_err(failed)?;
         Ok(Self { input: child.stdin.take(), child: Some(child) })
     }

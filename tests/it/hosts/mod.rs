@@ -1,7 +1,6 @@
 //! Services on other machines.
 
 mod detached;
-mod detached_far;
 mod doctor;
 mod faults;
 mod fleet;

@@ -64,8 +64,7 @@ impl Remote {
 
     /// Starts a shell. What was not started because the connection was dead is started over a new one.
     pub(super) async fn start(&self, rights: Rights, intake: Intake, what: Use) -> Result<Process, BackendError> {
-        let is_root = self.machine.user.as_deref() == Some("root");
-        let command = command(self.rights(rights), is_root, intake);
+        let command = command(self.rights(rights), self.is_root(), intake);
         let mut dead = 0;
         loop {
             let (master, channel) = self.channel(what).await?;
@@ -86,9 +85,8 @@ impl Remote {
 
     /// Starts a shell over a connection of its own.
     pub(super) async fn start_anew(&self, rights: Rights, intake: Intake) -> Result<Process, BackendError> {
-        let is_root = self.machine.user.as_deref() == Some("root");
         let _turn = self.control.turn(&self.machine).await;
-        let child = anew(&self.machine, command(self.rights(rights), is_root, intake)).spawn();
+        let child = anew(&self.machine, command(self.rights(rights), self.is_root(), intake)).spawn();
         let child = child.map_err(|error| no_ssh(&self.machine, &error).error)?;
         Process::of(child).ok_or_else(|| self.failed("it has no pipes"))
     }
@@ -159,6 +157,11 @@ impl Remote {
     /// Which login is the last.
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Whether the file says that root logs in.
+    pub(super) fn is_root(&self) -> bool {
+        self.machine.user.as_deref() == Some("root")
     }
 
     /// The rights that a script gets in fact.

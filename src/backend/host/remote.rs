@@ -218,7 +218,7 @@ impl Remote {
         loop {
             let turn = self.control.turn(&self.machine).await;
             let socket = self.control.socket().map_err(|error| self.no_folder(&error))?;
-            let trouble = match Master::launch(&self.machine, socket).await {
+            let trouble = match Master::launch(&self.machine, &self.control, socket).await {
                 Ok(master) => return Ok(master),
                 Err(trouble) => trouble,
             };

@@ -25,7 +25,8 @@ type Version = (u64, u64, u64, i64, i64);
 #[derive(Debug)]
 pub(super) struct Archives {
     cache: PathBuf,
-    known: Mutex<BTreeMap<PathBuf, (Version, Arc<Contents>)>>,
+    /// By path. Several hosts want the same one at the same time: the first reads it, the others wait for that.
+    known: Mutex<BTreeMap<PathBuf, Arc<tokio::sync::Mutex<Option<(Version, Arc<Contents>)>>>>>,
     /// One download of an archive at a time: several hosts want the same one.
     fetching: tokio::sync::Mutex<()>,
 }
@@ -87,17 +88,19 @@ impl Archives {
             .with_hint("plan again, and see that it is the one that is meant")),
         };
         let before = version(path).map_err(unreadable)?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
-        if let Some((version, contents)) = known
-            && version == before
+        let known =
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default().clone();
+        let mut known = known.lock().await;
+        if let Some((version, contents)) = known.as_ref()
+            && *version == before
         {
-            return checked(contents);
+            return checked(contents.clone());
         }
         let at = path.to_owned();
         let read = tokio::task::spawn_blocking(move || Archive::open(&at, &Limits::default())).await;
         let read = read.map_err(|error| BackendError::new(format!("cannot read the package {shown}: {error}")))?;
         let contents = Arc::new(read.map_err(|error| BackendError { message: error.to_string(), hint: error.hint() })?);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (before, contents.clone()));
+        *known = Some((before, contents.clone()));
         checked(contents)
     }
 }

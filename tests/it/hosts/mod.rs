@@ -10,5 +10,6 @@ mod site;
 mod smoke;
 mod systemd;
 mod tunnel;
+mod upload;
 mod values;
 mod wireguard;

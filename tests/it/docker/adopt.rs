@@ -76,7 +76,11 @@ fn a_compose_service_goes_on_running_as_orchs() {
 #[test]
 fn what_is_other_than_the_file_is_taken_over_and_the_difference_is_planned() {
     let shop = Deployment::new("services: {}\n");
-    shop.yaml(&service(&shop, "env: {LEVEL: info}, memory: 64m, command: [web, wait]"));
+    // An image by a name of its own: containers of other tests are nothing to be matched by.
+    let image = format!("orch-test/{}:1", shop.name());
+    shop.engine().docker(&["tag", "orch-test/web:1", &image]);
+    let wanted = service(&shop, "env: {LEVEL: info}, memory: 64m, command: [web, wait]");
+    shop.yaml(&wanted.replace("orch-test/web:1", &image));
     let args =
         ["--env", "LEVEL=debug", "--env", "DB_PASS=hunter22", "--dns", "127.0.0.1", "orch-test/web:2", "web", "wait"];
     let web = by_compose(&shop, "elsewhere", "web", 1, &args);
@@ -96,6 +100,7 @@ fn what_is_other_than_the_file_is_taken_over_and_the_difference_is_planned() {
     assert!(!shop.bytes().values().any(|bytes| String::from_utf8_lossy(bytes).contains("hunter22")));
     shop.orch(&["destroy", "--auto-approve"]).ok();
     assert!(shop.engine().inspect(&web).is_null(), "what was taken over is taken down");
+    shop.engine().docker(&["rmi", &image]);
 }
 
 #[test]

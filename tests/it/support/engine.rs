@@ -120,6 +120,20 @@ impl Engine {
         self.with_label(&["ps", "--all", "--no-trunc"], label).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// Removes a container, if it is there. A busy engine may give up what takes long, so that it is asked again.
+    pub(crate) fn remove_container(&self, name: &str) {
+        let is_gone = || {
+            let _ = self.try_docker(&["rm", "--force", "--volumes", name]);
+            self.inspect(name).is_null()
+        };
+        // Of a test that failed, that is what is to be told.
+        if std::thread::panicking() {
+            let _ = is_gone();
+        } else {
+            super::wait_until(&format!("{name} is gone"), is_gone);
+        }
+    }
+
     /// Removes every container, network and volume that has a label, and nothing else. Of an engine that does not
     /// answer there is nothing to remove.
     pub(crate) fn remove_all_with(&self, label: &str) {

@@ -194,7 +194,7 @@ impl OwnHost {
         let (net, prefix) = (net(), format!("orch-test-{}-own", net().replace('.', "-")));
         let (number, lock) = OWN.into_iter().find_map(|number| Some((number, take(&net, number)?))).unwrap();
         // One that a killed test left there.
-        let _ = Engine::get().try_docker(&["rm", "--force", "--volumes", &format!("{prefix}-{number}")]);
+        Engine::get().remove_container(&format!("{prefix}-{number}"));
         let keys = tempfile::Builder::new().prefix("orch-keys-").tempdir().unwrap();
         start(&prefix, &net, number, 1, keys.path(), options);
         let host = Host::new(&prefix, &net, number, keys.path());
@@ -256,7 +256,7 @@ impl Deref for OwnHost {
 
 impl Drop for OwnHost {
     fn drop(&mut self) {
-        let _ = Engine::get().try_docker(&["rm", "--force", "--volumes", &self.host.container]);
+        Engine::get().remove_container(&self.host.container);
     }
 }
 

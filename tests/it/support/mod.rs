@@ -25,7 +25,7 @@ pub(crate) use ran::{Ran, Running};
 pub(crate) use registry::Registry;
 
 /// How long anything may take that should happen; long, because the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How much of a panic is shown beside the test that it ends.
 const SHOWN: usize = 1500;

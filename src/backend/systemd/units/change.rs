@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::definition::Definition;
 use super::look::look;
-use super::quote::span;
 use super::{rights, store};
 use crate::backend::host::{Output, Script, Shell, Slot, Stamp};
 use crate::backend::{BackendError, ProgressSink};
@@ -97,8 +96,8 @@ impl UnitSlot {
         let json =
             serde_json::to_string(&written).map_err(|error| self.failed(&format!("write its stamp: {error}")))?;
         let restart = if verb == Verb::Update { "" } else { "restart" };
-        let seconds = confirm.map(span).unwrap_or_default();
-        let back = if confirm.is_some() { self.back_file(&stamp.op_id) } else { String::new() };
+        let seconds = confirm.map(|confirm| confirm.as_secs_f64().to_string()).unwrap_or_default();
+        let back = if confirm.is_some() { self.back_file(&stamp.op_id, &seconds) } else { String::new() };
         let revision = stamp.revision.to_string();
         let first = [verb.word(), stamp.op_id.as_str(), &revision, restart, &seconds, &back, &json];
         let words = definition.words();
@@ -211,9 +210,9 @@ impl UnitSlot {
     }
 
     /// The script that goes back, as a file: it runs when nobody is there who could tell it anything.
-    fn back_file(&self, op: &OpId) -> String {
+    fn back_file(&self, op: &OpId, seconds: &str) -> String {
         let head = self.head();
-        let words = head.iter().map(String::as_str).chain([op.as_str(), "undo"]);
+        let words = head.iter().map(String::as_str).chain([op.as_str(), seconds]);
         let quoted: Vec<_> = words.map(|word| shlex::try_quote(word).unwrap_or_default()).collect();
         format!("main() {{\n{}\n}}\nmain {} </dev/null", body(&[AWAY, BACK]), quoted.join(" "))
     }

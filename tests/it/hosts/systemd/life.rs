@@ -167,7 +167,7 @@ async fn a_change_that_nobody_confirms_undoes_itself() {
     for _ in 0..2 {
         bench.backend.confirm(&within("run.3", 60), &id).await.unwrap();
     }
-    assert_eq!(bench.host.sh("systemctl list-timers --all 'orch-back*' | grep -c orch-back || :"), "0");
+    assert_eq!(bench.host.sh("systemctl list-units --all 'orch-back*' | grep -c orch-back || :"), "0");
     assert_eq!(bench.until_running(&id).await.revision, instance(&v2).revision);
     bench.backend.remove(&context("run.4"), &id, false).await.unwrap();
 

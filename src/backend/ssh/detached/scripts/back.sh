@@ -1,9 +1,12 @@
 # Puts the definition back that a slot had before the last change, if that change was the one of an op-id.
 #
-# $1: the op-id. $2: hundredths of a second to wait first, for a machine that goes back by itself unless it is told
-# that it can be reached; a slot that had no definition before is gone then.
+# $1: the op-id. $2: for a machine that goes back by itself: for how many hundredths of a second, after the change has
+# ended, it waits to be told that it can be reached; a slot that had no definition before is gone then.
 op=$1 undo=$2
 if [ -n "$undo" ]; then
+    patience=86400
+    take_turn '' || exit 0
+    exec 9<&-
     nap "$undo"
 fi
 take_turn '' || {

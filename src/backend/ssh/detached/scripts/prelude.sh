@@ -18,6 +18,7 @@ fail() {
 
 # Only one script at a time works on a slot: one whose connection was lost goes on, and the next waits for it.
 # The lock is on the folder itself, which may have been removed while this one waited. $1: `make` where it may be new.
+patience=300
 take_turn() {
     for tool in setsid flock mkfifo dd grep tr; do
         command -v "$tool" >/dev/null 2>&1 || fail 40 "$tool"
@@ -28,7 +29,7 @@ take_turn() {
             (umask 022 && mkdir -p "$store" "$store/$scope") && mkdir -p "$slot" || fail 43 "$slot"
         }
         command exec 9<"$slot" || continue
-        flock -w 300 9 || fail 45 "$slot"
+        flock -w "$patience" 9 || fail 45 "$slot"
         [ "$slot" -ef /proc/self/fd/9 ] && break
     done
     inode=$(ls -di "$slot")

@@ -1,11 +1,19 @@
 # Puts the definition back that a slot had before the last change, if that change was the one of an op-id.
 #
-# $1: the op-id. $2: `undo` where a slot that had none before is to be as it was too: gone.
+# $1: the op-id. $2: for a machine that goes back by itself: for how many seconds, after the change has ended, it waits
+# to be told that it can be reached; a slot that had no definition before is gone then.
 op=$1 undo=$2
+if [ -n "$undo" ]; then
+    patience=86400
+    take_turn '' || exit 0
+    exec 9<&-
+    sleep "$undo"
+fi
 take_turn '' || {
     echo done
     exit 0
 }
+[ -z "$undo" ] || [ -f "$slot/back" ] || exit 0
 read_manifest "$slot/pending"
 pending_op=$m_op pending_verb=$m_verb pending_paths=$m_paths pending_start=$m_start pending_enable=$m_enable pending_units=$m_units
 read_manifest "$slot/manifest"

@@ -4,10 +4,7 @@
 read_manifest "$slot/manifest"
 lines=$1 since=$2 follow=$3
 chosen=
-add_unit() {
-    if [ "$manager" = user ]; then chosen="$chosen --user-unit=$1"; else chosen="$chosen --unit=$1"; fi
-}
-each add_unit "$m_units"
+each choose_log "$m_units"
 set -f
 # shellcheck disable=SC2086
 exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE --lines="$lines" \

@@ -1,7 +1,7 @@
 # Puts a definition in the place of the one that a slot has, or of none.
 #
-# $1: the verb. $2: the op-id. $3: the revision. $4: `restart` or nothing. $5: seconds until it goes back by
-# itself, or nothing. $6: the script that goes back. $7: the stamp. Then the definition, item by item.
+# $1: the verb. $2: the op-id. $3: the revision. $4: `restart` or nothing. $5: whether it goes back by itself
+# unless that is confirmed. $6: the script that does. $7: the stamp. Then the definition, item by item.
 verb=$1 op=$2 revision=$3 restart=$4 confirm=$5 back=$6 stamp=$7
 shift 7
 
@@ -222,8 +222,7 @@ if [ -n "$confirm" ]; then
         unstage 43 "$slot/back"
     run=systemd-run
     [ "$manager" != user ] || run='systemd-run --user'
-    $run --quiet --collect --unit="orch-back-$scope-$folder" --on-active="$confirm" --timer-property=AccuracySec=100ms \
-        /bin/sh "$slot/back" >/dev/null || unstage 48 "$slot"
+    $run --quiet --collect --unit="orch-back-$scope-$folder" /bin/sh "$slot/back" >/dev/null || unstage 48 "$slot"
 fi
 
 # An update does not make what runs: that keeps the attempt that made it, or that began to.

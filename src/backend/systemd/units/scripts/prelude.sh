@@ -49,6 +49,7 @@ slot=$store/$scope/$folder
 
 # Only one script at a time works on a slot: one whose connection was lost goes on, and the next waits for it.
 # The lock is on the folder itself, which may have been removed while this one waited.
+patience=300
 take_turn() {
     while :; do
         [ -n "$1" ] || [ -d "$slot" ] || return 1
@@ -56,7 +57,7 @@ take_turn() {
             (umask 022 && mkdir -p "${store%/*}" "$store" "$store/$scope") && mkdir -p "$slot" || fail 43 "$slot"
         }
         command exec 9<"$slot" || continue
-        flock -w 300 9 || fail 45 "$slot"
+        flock -w "$patience" 9 || fail 45 "$slot"
         [ "$slot" -ef /proc/self/fd/9 ] && return 0
     done
 }
@@ -150,11 +151,21 @@ each() {
     done
 }
 
-# Stops the timer that would bring the slot back by itself. It is never set without the script that it runs.
+# Stops what would bring the slot back by itself. It never runs without the script that is its own.
 disarm() {
     [ -f "$slot/back" ] || return 0
-    sc stop "orch-back-$scope-$folder.timer" >/dev/null 2>&1
+    sc stop "orch-back-$scope-$folder.service" >/dev/null 2>&1
     return 0
+}
+
+# Adds to `chosen`, for journalctl, what a unit logs and what is logged of it. The journal may be too late to see whose
+# a process is that ended at once, but systemd says for which unit it could not start it. $1: the unit.
+choose_log() {
+    if [ "$manager" = user ]; then
+        chosen="$chosen${chosen:+ +} _SYSTEMD_USER_UNIT=$1 _UID=$(id -u) + USER_UNIT=$1 _UID=$(id -u)"
+    else
+        chosen="$chosen${chosen:+ +} _SYSTEMD_UNIT=$1 + UNIT=$1 _UID=0"
+    fi
 }
 
 # The files that are not part of the slot any more go: $1 a path. Set `m_paths` to what stays.

@@ -21,12 +21,15 @@ pub(super) struct Checked {
 /// What tells that a file is still the one that was read.
 type Version = (u64, u64, u64, i64, i64);
 
+/// What an archive holds, once it was read; locked while it is.
+type Known = tokio::sync::Mutex<Option<(Version, Arc<Contents>)>>;
+
 /// The archives that were read, each once for as long as it does not change.
 #[derive(Debug)]
 pub(super) struct Archives {
     cache: PathBuf,
     /// By path. Several hosts want the same one at the same time: the first reads it, the others wait for that.
-    known: Mutex<BTreeMap<PathBuf, Arc<tokio::sync::Mutex<Option<(Version, Arc<Contents>)>>>>>,
+    known: Mutex<BTreeMap<PathBuf, Arc<Known>>>,
     /// One download of an archive at a time: several hosts want the same one.
     fetching: tokio::sync::Mutex<()>,
 }

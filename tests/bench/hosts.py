@@ -11,10 +11,13 @@ may use the connections that the tool leaves open for its next run: that is how 
 """
 
 import contextlib
+import json
 import os
+import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "fleet" / "hosts"
@@ -81,16 +84,27 @@ def package_there():
 
 # ---------------------------------------------------------------- what the tools are told
 
-def for_orch(folder, keys, services):
+def for_orch(folder, keys, services, count=COUNT):
+    """A definition with so many hosts, which are spread over the addresses."""
     folder.mkdir(parents=True)
     with open(folder / "orch.yaml", "w") as out:
         out.write('version: "1.0"\nproject: peers\nhosts:\n')
-        for number, address in enumerate(ADDRESSES, 1):
-            out.write(f"  h{number}: {{address: {address}, user: root, key_file: {keys}/id_ed25519, "
-                      f"known_hosts_file: {keys}/known_hosts}}\n")
-        names = ", ".join(f"h{number}" for number in range(1, COUNT + 1))
+        for number in range(1, count + 1):
+            out.write(f"  h{number}: {{address: {ADDRESSES[(number - 1) % COUNT]}, user: root, "
+                      f"key_file: {keys}/id_ed25519, known_hosts_file: {keys}/known_hosts}}\n")
+        names = ", ".join(f"h{number}" for number in range(1, count + 1))
         out.write(f"  fleet: [{names}]\nservices:\n{services}")
     return folder
+
+
+def orch_fleet(folder, keys, count):
+    """A unit on each of many hosts. Several of them are one machine, so each has a unit of its own. That is good for a
+    first deploy only: from then on each host of a machine has what all of them have."""
+    services = "".join(f"""  web{number}:
+    backend: {{type: systemd, host: h{number}, unit: orch-bench-{count}-h{number}.service, exec: "{PROGRAM}"}}
+    settle: 0
+""" for number in range(1, count + 1))
+    return for_orch(folder, keys, services, count)
 
 
 def orch_unit(folder, keys):
@@ -176,6 +190,15 @@ server.shell(commands=["systemctl is-active --quiet {UNIT}"])
     return folder
 
 
+def with_exchange(folder, algorithm, command):
+    """A command whose `ssh` agrees on its keys by one algorithm only."""
+    folder.mkdir(parents=True)
+    ssh = shutil.which("ssh")
+    (folder / "ssh").write_text(f'#!/bin/sh\nexec {ssh} -o KexAlgorithms={algorithm} "$@"\n')
+    (folder / "ssh").chmod(0o755)
+    return ["env", f"PATH={folder}:{os.environ['PATH']}", *command]
+
+
 # ---------------------------------------------------------------- copies
 
 def make_package(orch, path, mib):
@@ -191,10 +214,37 @@ def make_package(orch, path, mib):
     return path / "big.tar.gz"
 
 
+def uploaded_in(events):
+    """The seconds from the first byte that left to the moment when every host had all of it, checked and on its disk."""
+    at = {"Uploading": [], "Uploaded": []}
+    for line in events.splitlines():
+        event = json.loads(line)
+        if event["event"] == "progressed" and event["status"] in at:
+            at[event["status"]].append(datetime.fromisoformat(event["at"].replace("Z", "+00:00")))
+    if len(at["Uploaded"]) != COUNT:
+        raise SystemExit(f"peers: orch told of {len(at['Uploaded'])} uploads, not {COUNT}")
+    return (max(at["Uploaded"]) - min(at["Uploading"])).total_seconds()
+
+
+@contextlib.contextmanager
+def connections(folder, keys):
+    """Connections to all hosts, which the script of `folder` then goes through; they end with this."""
+    options = ["-F", "none", "-i", f"{keys}/id_ed25519", "-o", f"UserKnownHostsFile={keys}/known_hosts", "-o", "BatchMode=yes",
+               "-S", f"{folder}/%h"]
+    for address in ADDRESSES:
+        subprocess.run(["ssh", *options, "-M", "-f", "-N", f"root@{address}"], check=True, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        for address in ADDRESSES:
+            subprocess.run(["ssh", *options, "-O", "exit", f"root@{address}"], check=True, stderr=subprocess.DEVNULL)
+
+
 def copy_script(folder, keys, package, then):
-    """A script that copies the package to all hosts at once with scp, and there does something with it."""
+    """A script that copies the package to all hosts at once with scp, and there does something with it. It goes through
+    the connections of `connections` where they are up."""
     folder.mkdir(parents=True)
-    options = f"-i {keys}/id_ed25519 -o UserKnownHostsFile={keys}/known_hosts -o BatchMode=yes"
+    options = f"-i {keys}/id_ed25519 -o UserKnownHostsFile={keys}/known_hosts -o BatchMode=yes -o ControlPath={folder}/%h"
     one = f'scp -q -F none {options} {package} "root@$1:{INSTALL}/big.tar.gz"'
     if then:
         one += f' && ssh -F none {options} "root@$1" \'{then}\''

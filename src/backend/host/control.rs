@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -23,6 +23,8 @@ const THROUGH_ONE: usize = 5;
 const PREFIX: &str = "orch-ssh-";
 /// How old a folder is that was left, at least.
 const LEFT: Duration = Duration::from_secs(600);
+/// How long masters may take to say that they end. One that does not ends by itself, but later.
+const ENDING: Duration = Duration::from_millis(500);
 /// The longest folder: a socket's path has 107 bytes at most, and ssh first gives it a longer name.
 const LONGEST: usize = 70;
 
@@ -37,6 +39,7 @@ struct Inner {
     folder: Option<PathBuf>,
     sockets: u32,
     jumps: BTreeMap<String, Arc<Semaphore>>,
+    ending: Vec<mux::Ending>,
 }
 
 /// Leave to log in.
@@ -63,6 +66,13 @@ impl Control {
         Ok(inner.folder.iter().map(|folder| folder.join(&name)).collect())
     }
 
+    /// Ends the master of a socket. That it heard so is waited for later, of all masters at once.
+    pub(super) fn end(&self, socket: &Path) {
+        if let Ok(ending) = mux::terminate(socket) {
+            self.inner.lock().unwrap_or_else(PoisonError::into_inner).ending.push(ending);
+        }
+    }
+
     /// Waits until a login may begin. Logins through the same jump host wait for each other first, so that they
     /// do not keep others waiting.
     pub(super) async fn turn(&self, machine: &Machine) -> Turn {
@@ -81,6 +91,10 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
+        for ending in inner.ending.drain(..) {
+            let _ = ending.wait(ENDING.saturating_sub(began.elapsed()));
+        }
         if let Some(folder) = &inner.folder {
             let _ = std::fs::remove_dir_all(folder);
         }

@@ -11,6 +11,7 @@ use openssh::Session;
 use tokio::process::Command;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::control::Control;
 use super::mux;
 use super::process::Lost;
 use super::trouble::{Trouble, explain, no_answer, no_ssh};
@@ -40,6 +41,7 @@ pub(super) struct Master {
     /// Every channel holds one.
     tally: Arc<()>,
     socket: PathBuf,
+    control: Arc<Control>,
 }
 
 /// A place among the channels of a master; holds it alive.
@@ -78,7 +80,7 @@ impl Master {
     ///
     /// # Errors
     /// When there is no connection, with what `ssh` says about it.
-    pub(super) async fn launch(machine: &Machine, socket: PathBuf) -> Result<Self, Trouble> {
+    pub(super) async fn launch(machine: &Machine, control: &Arc<Control>, socket: PathBuf) -> Result<Self, Trouble> {
         let log = socket.with_extension("log");
         let failed = |error: std::io::Error| no_ssh(machine, &error);
         let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(&log);
@@ -108,6 +110,7 @@ impl Master {
             streams: Arc::new(Semaphore::new(STREAMS)),
             tally: Arc::default(),
             socket,
+            control: control.clone(),
         })
     }
 
@@ -131,7 +134,7 @@ impl Master {
 impl Drop for Master {
     fn drop(&mut self) {
         // One that cannot be told ends by itself, once it has had nothing to do for a while.
-        let _ = mux::terminate(&self.socket);
+        self.control.end(&self.socket);
         let _ = std::fs::remove_file(self.socket.with_extension("log"));
     }
 }

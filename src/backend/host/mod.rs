@@ -89,6 +89,15 @@ impl Shell {
         &self.place
     }
 
+    /// Whether who logs in is root, as far as that is known without asking.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        match &self.remote {
+            None => rustix::process::geteuid().is_root(),
+            Some(remote) => remote.is_root(),
+        }
+    }
+
     /// Runs a script to its end. When the connection turns out to be dead before the script was sent, it is sent
     /// over another one; a script that may have begun is never sent twice.
     ///

@@ -2,12 +2,13 @@
 //! connection: a stream to a port of the other side, and the end of the master. OpenSSH's `PROTOCOL.mux`
 //! describes it.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
@@ -102,13 +103,37 @@ pub(super) async fn forward(socket: &Path, host: &str, port: u16) -> Result<Forw
     }
 }
 
-/// Ends a master, and with it whatever goes through it; one that is gone is fine. Takes no time: it does not
-/// wait for the end.
-pub(super) fn terminate(socket: &Path) -> io::Result<()> {
+/// A master that was told to end.
+#[derive(Debug)]
+pub(super) struct Ending(std::os::unix::net::UnixStream);
+
+/// Tells a master to end, and with it whatever goes through it; it does, if what this gives lives until it answers.
+///
+/// # Errors
+/// When there is no master.
+pub(super) fn terminate(socket: &Path) -> io::Result<Ending> {
     let mut control = std::os::unix::net::UnixStream::connect(socket)?;
     let mut message = Message::new(TERMINATE);
     message.number(REQUEST);
-    control.write_all(&[hello(), message.done()].concat())
+    control.write_all(&[hello(), message.done()].concat())?;
+    Ok(Ending(control))
+}
+
+impl Ending {
+    /// Waits until the master has answered. One whose greeting finds nobody there forgets what it was told.
+    pub(super) fn wait(mut self, most: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(Some(most.max(Duration::from_millis(1))))?;
+        loop {
+            let mut head = [0; 8];
+            self.0.read_exact(&mut head)?;
+            let [a, b, c, d, e, f, g, h] = head;
+            if u32::from_be_bytes([e, f, g, h]) != HELLO {
+                return Ok(());
+            }
+            let rest = u32::from_be_bytes([a, b, c, d]).saturating_sub(4).min(LONGEST);
+            io::copy(&mut Read::by_ref(&mut self.0).take(rest.into()), &mut io::sink())?;
+        }
+    }
 }
 
 /// Whether a master listens there.

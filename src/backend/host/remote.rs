@@ -64,8 +64,7 @@ impl Remote {
 
     /// Starts a shell. What was not started because the connection was dead is started over a new one.
     pub(super) async fn start(&self, rights: Rights, intake: Intake, what: Use) -> Result<Process, BackendError> {
-        let is_root = self.machine.user.as_deref() == Some("root");
-        let command = command(self.rights(rights), is_root, intake);
+        let command = command(self.rights(rights), self.is_root(), intake);
         let mut dead = 0;
         loop {
             let (master, channel) = self.channel(what).await?;
@@ -86,9 +85,8 @@ impl Remote {
 
     /// Starts a shell over a connection of its own.
     pub(super) async fn start_anew(&self, rights: Rights, intake: Intake) -> Result<Process, BackendError> {
-        let is_root = self.machine.user.as_deref() == Some("root");
         let _turn = self.control.turn(&self.machine).await;
-        let child = anew(&self.machine, command(self.rights(rights), is_root, intake)).spawn();
+        let child = anew(&self.machine, command(self.rights(rights), self.is_root(), intake)).spawn();
         let child = child.map_err(|error| no_ssh(&self.machine, &error).error)?;
         Process::of(child).ok_or_else(|| self.failed("it has no pipes"))
     }
@@ -161,6 +159,11 @@ impl Remote {
         self.generation.load(Ordering::Relaxed)
     }
 
+    /// Whether the file says that root logs in.
+    pub(super) fn is_root(&self) -> bool {
+        self.machine.user.as_deref() == Some("root")
+    }
+
     /// The rights that a script gets in fact.
     pub(super) fn rights(&self, rights: Rights) -> Rights {
         if self.machine.sudo { rights } else { Rights::Login }
@@ -215,7 +218,7 @@ impl Remote {
         loop {
             let turn = self.control.turn(&self.machine).await;
             let socket = self.control.socket().map_err(|error| self.no_folder(&error))?;
-            let trouble = match Master::launch(&self.machine, socket).await {
+            let trouble = match Master::launch(&self.machine, &self.control, socket).await {
                 Ok(master) => return Ok(master),
                 Err(trouble) => trouble,
             };

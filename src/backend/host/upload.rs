@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt;
 
 use super::process::{Intake, Process, complaint};
@@ -21,14 +22,25 @@ const TOLD: u64 = 1024 * 1024;
 /// How long the machine may take nothing, or take to check and name the file.
 const STALLED: Duration = Duration::from_secs(120);
 
-/// Takes the file from standard input. The temporary name is the same for every attempt, so that one that was
-/// cut off leaves nothing for ever; whatever cannot be written makes the digest another one.
+/// Takes the file from standard input. The temporary name is the same for every attempt, so that one that was cut off
+/// leaves nothing for ever.
+///
+/// It is whole when it has its length: what comes through `ssh` is what was sent, up to where it is cut off, and the
+/// last of it is sent only after the digest of all of it was found to be right. So nothing is read twice, and the
+/// machine, which may have slower means, digests nothing.
+///
+/// What an attempt before this one left running loses the name, and goes on writing to a file that has none any more.
+/// It must not name what this one has written so far: only the file that it has open itself gets a name, and whoever
+/// takes the temporary name or gives it away holds a lock on the folder, where there is `flock`.
 const SCRIPT: &str = r#"
-to=$1 temp=$2 folder=$3 mode=$4 size=$5 sum=$6
-fail() { printf '%s\n' "$2" >&2; rm -f -- "$temp"; exit "$1"; }
+to=$1 temp=$2 folder=$3 mode=$4 size=$5
+is_own() { [ "$temp" -ef /proc/self/fd/7 ]; }
+fail() { printf '%s\n' "$2" >&2; ! is_own || rm -f -- "$temp"; exit "$1"; }
 [ -d "$folder" ] || fail 20 "$folder is not a folder there"
 [ ! -d "$to" ] || fail 20 "$to is a folder there"
 umask 077
+if command -v flock >/dev/null 2>&1 && command exec 8<"$folder"; then turn() { flock "$@" 8; }; else turn() { :; }; fi
+turn
 rm -f -- "$temp" || fail 20 "$temp cannot be removed"
 free=$(df -P -k -- "$folder" 2>/dev/null | { read -r rest; read -r rest rest rest free rest; echo "$free"; })
 need=$(((size + 1023) / 1024))
@@ -38,19 +50,20 @@ case $free in
 esac
 inodes=$(df -P -i -- "$folder" 2>/dev/null | { read -r rest; read -r rest all rest free rest; [ "$all" = 0 ] || echo "$free"; })
 [ "$inodes" != 0 ] || fail 21 "no inode is free in $folder"
-if command -v sha256sum >/dev/null 2>&1; then hash() { sha256sum; }
-elif command -v shasum >/dev/null 2>&1; then hash() { shasum -a 256; }
-elif command -v openssl >/dev/null 2>&1; then hash() { openssl dgst -sha256 -r; }
-else fail 22 "there is no sha256sum, shasum or openssl there"
-fi
-(set -C; : >"$temp") || fail 20 "$temp cannot be made"
+set -C
+command exec 7>"$temp" || fail 20 "$temp cannot be made"
+set +C
+turn -u
 echo ready
-cat >"$temp" || fail 23 "$temp cannot be written"
-got=$(hash <"$temp") || fail 23 "$temp cannot be read"
-[ "${got%% *}" = "$sum" ] || fail 24 "what arrived has the sha256 ${got%% *}"
-chmod "$mode" "$temp" || fail 20 "the mode cannot be set"
-sync "$temp" 2>/dev/null || sync
+cat >&7 || fail 23 "$temp cannot be written"
+got=$(wc -c </proc/self/fd/7) || fail 23 "$temp cannot be read"
+[ "$got" -eq "$size" ] || fail 24 "$got of $size bytes arrived"
+chmod "$mode" /proc/self/fd/7 || fail 20 "the mode cannot be set"
+sync /proc/self/fd/7 2>/dev/null || sync
+turn
+is_own || fail 25 "another upload of it has begun"
 mv -f -- "$temp" "$to" || fail 20 "it cannot be renamed"
+turn -u
 sync "$folder" 2>/dev/null || :
 "#;
 
@@ -70,13 +83,19 @@ pub(super) async fn upload(
 ) -> Result<(), BackendError> {
     let unreadable =
         |error: std::io::Error| BackendError::new(format!("cannot upload {}: {error}", what.from.display()));
-    let mut file = File::open(what.from).map_err(unreadable)?;
+    let file = File::open(what.from).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
+    // What is added to it meanwhile is not of it.
+    let mut file = file.take(size);
     let (folder, name) = what.to.rsplit_once('/').unwrap_or((".", what.to));
     let folder = if folder.is_empty() { "/" } else { folder };
     let temp = format!("{}/.{name}.orch-upload", folder.trim_end_matches('/'));
-    let (mode, size_text, sum) = (format!("{:o}", what.mode), size.to_string(), what.sha256.to_string());
-    let script = Script::new(SCRIPT, [what.to, &temp, folder, &mode, &size_text, &sum]);
+    // Of nothing, nothing can be held back.
+    if size == 0 && what.sha256 != Digest::of(b"") {
+        return Err(changed(shell, what));
+    }
+    let (mode, size_text) = (format!("{:o}", what.mode), size.to_string());
+    let script = Script::new(SCRIPT, [what.to, &temp, folder, &mode, &size_text]);
 
     let mut process = shell.start(rights, Intake::Framed, Use::Script).await?;
     let told = async {
@@ -94,41 +113,55 @@ pub(super) async fn upload(
     let stderr = tokio::spawn(complaint(stderr));
     // Not a byte goes out before the machine has said that there is room.
     let is_ready = has_begun && matches!(stdout.next_line().await, Ok(Some(line)) if line == "ready");
+    let mut is_right = true;
     if let Some(mut stdin) = stdin.filter(|_| is_ready) {
-        let mut block = vec![0; BLOCK];
+        let (mut block, mut next) = (vec![0; BLOCK], vec![0; BLOCK]);
         let (mut sent, mut told) = (0, 0);
-        tell(progress, what, 0, size);
-        loop {
-            let read = file.read(&mut block).map_err(unreadable)?;
-            if read == 0 {
+        tell(progress, what, "Uploading", 0, size);
+        let mut hash = Sha256::new();
+        let mut length = file.read(&mut block).map_err(unreadable)?;
+        while length > 0 {
+            hash.update(&block[..length]);
+            let behind = file.read(&mut next).map_err(unreadable)?;
+            if behind == 0 {
+                is_right = Digest::new(hash.clone().finalize().into()) == what.sha256;
+            }
+            // Without the last of it the machine does not take it for whole.
+            if !is_right {
                 break;
             }
-            let write = tokio::time::timeout(STALLED, stdin.write_all(&block[..read])).await;
+            let write = tokio::time::timeout(STALLED, stdin.write_all(&block[..length])).await;
             // Why the machine takes no more, it says itself.
             if write.map_err(|_| stalled(shell, what))?.is_err() {
                 break;
             }
-            sent += read as u64;
+            sent += length as u64;
             if sent - told >= TOLD || sent == size {
                 told = sent;
-                tell(progress, what, sent, size);
+                tell(progress, what, "Uploading", sent, size);
             }
+            std::mem::swap(&mut block, &mut next);
+            length = behind;
         }
         let _ = stdin.shutdown().await;
     }
     let ended = tokio::time::timeout(STALLED, ending.wait()).await.map_err(|_| stalled(shell, what))?;
     let said = stderr.await.unwrap_or_default();
     match ended {
-        Ok(0) if is_ready => Ok(()),
+        Ok(0) if is_ready => {
+            tell(progress, what, "Uploaded", size, size);
+            Ok(())
+        }
         Ok(code) if !has_begun => Err(shell.refusal(rights, Some(code), &said)),
+        Ok(_) if !is_right => Err(changed(shell, what)),
         Ok(code) => Err(failed(shell, what, code, &said)),
         Err(lost) => Err(shell.lost(lost, has_begun)),
     }
 }
 
-fn tell(progress: &ProgressSink, what: &Upload<'_>, current: u64, total: u64) {
+fn tell(progress: &ProgressSink, what: &Upload<'_>, status: &str, current: u64, total: u64) {
     let name = what.from.file_name().unwrap_or(what.from.as_os_str()).to_string_lossy().into_owned();
-    let status = "Uploading".to_owned();
+    let status = status.to_owned();
     progress.tell(Progress { what: name, part: None, status, current: Some(current), total: Some(total) });
 }
 
@@ -141,10 +174,16 @@ fn failed(shell: &Shell, what: &Upload<'_>, code: i32, said: &str) -> BackendErr
     match code {
         _ if full.is_some() => error.with_hint("make room on the machine's disk and apply again"),
         21 => error.with_hint("make room on the machine's disk and apply again"),
-        22 => error.with_hint("install coreutils there"),
         24 => error.with_hint("the file may have been changed while it was read: plan again"),
         _ => error,
     }
+}
+
+/// The file is another one than was planned.
+fn changed(shell: &Shell, what: &Upload<'_>) -> BackendError {
+    let (from, to, sha256) = (what.from.display(), what.to, what.sha256.short());
+    let told = format!("cannot upload {from} to {to} on {}: its sha256 is no longer {sha256}", shell.place);
+    BackendError::new(told).with_hint("the file was changed since: plan again")
 }
 
 fn stalled(shell: &Shell, what: &Upload<'_>) -> BackendError {

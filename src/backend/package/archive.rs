@@ -21,11 +21,15 @@ pub(super) struct Checked {
 /// What tells that a file is still the one that was read.
 type Version = (u64, u64, u64, i64, i64);
 
+/// What an archive holds, once it was read; locked while it is.
+type Known = tokio::sync::Mutex<Option<(Version, Arc<Contents>)>>;
+
 /// The archives that were read, each once for as long as it does not change.
 #[derive(Debug)]
 pub(super) struct Archives {
     cache: PathBuf,
-    known: Mutex<BTreeMap<PathBuf, (Version, Arc<Contents>)>>,
+    /// By path. Several hosts want the same one at the same time: the first reads it, the others wait for that.
+    known: Mutex<BTreeMap<PathBuf, Arc<Known>>>,
     /// One download of an archive at a time: several hosts want the same one.
     fetching: tokio::sync::Mutex<()>,
 }
@@ -87,11 +91,13 @@ impl Archives {
             .with_hint("plan again, and see that it is the one that is meant")),
         };
         let before = version(path).map_err(unreadable)?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
-        if let Some((version, contents)) = known
-            && version == before
+        let known =
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default().clone();
+        let mut known = known.lock().await;
+        if let Some((version, contents)) = known.as_ref()
+            && *version == before
         {
-            return checked(contents);
+            return checked(contents.clone());
         }
         let at = path.to_owned();
         let read = tokio::task::spawn_blocking(move || Archive::open(&at, &Limits::default())).await;
@@ -101,7 +107,7 @@ impl Archives {
             hint: error.hint(),
             object: None,
         })?);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (before, contents.clone()));
+        *known = Some((before, contents.clone()));
         checked(contents)
     }
 }

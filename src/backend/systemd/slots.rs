@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::{join, join_all};
 
 use super::observe;
-use super::units::{Definition, Found, UnitSlot, Verb, look, rights};
+use super::units::{Definition, Found, UnitSlot, Verb, look, look_as_root, rights};
 use crate::backend::host::{Hosts, Rights, Script, Shell, Slot, Stamp};
 use crate::backend::{Answer, BackendError, Command, Connection, Listing, OpContext};
 use crate::model::{Address, BackendKind, Conflict, Instance, ObjectId, ObservedObject, Place, ProjectName, UnitScope};
@@ -99,6 +99,10 @@ impl Slots {
     async fn list_at(&self, host: &str, shell: &Shell) -> Result<Vec<ObservedObject>, BackendError> {
         let pattern = format!("{}-*", self.kind);
         let scope = &self.settings.scope;
+        if shell.is_root() {
+            let found = look_as_root(shell, scope, &pattern).await?;
+            return Ok(found.iter().filter_map(|found| observe::object(host, found)).collect());
+        }
         let (system, user) =
             join(look(shell, UnitScope::System, scope, &pattern), look(shell, UnitScope::User, scope, &pattern)).await;
         let system = match system {

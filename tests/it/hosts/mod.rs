@@ -1,7 +1,6 @@
 //! Services on other machines.
 
 mod detached;
-mod detached_far;
 mod doctor;
 mod faults;
 mod fleet;
@@ -11,5 +10,6 @@ mod site;
 mod smoke;
 mod systemd;
 mod tunnel;
+mod upload;
 mod values;
 mod wireguard;

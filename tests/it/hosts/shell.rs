@@ -1,16 +1,17 @@
-//! What reaches machines: scripts, uploads, ports, through the system's ssh and real servers.
+//! What reaches machines: scripts and ports, through the system's ssh and real servers.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use orch::backend::ProgressSink;
 use orch::backend::host::{Hosts, Rights, Root, Script, Shell};
-use orch::model::{Digest, HostKeys, Machine, Place};
+use orch::model::{HostKeys, Machine, Place};
 
 use crate::support::{Fleet, Host};
 
 /// A machine as a file names it.
-fn machine(host: &Host, user: &str) -> Machine {
+pub(super) fn machine(host: &Host, user: &str) -> Machine {
     Machine {
         name: host.container().to_owned(),
         user: Some(user.to_owned()),
@@ -20,11 +21,11 @@ fn machine(host: &Host, user: &str) -> Machine {
     }
 }
 
-fn on(machine: Machine) -> Place {
+pub(super) fn on(machine: Machine) -> Place {
     Place::On(Arc::new(machine))
 }
 
-async fn say(shell: &Shell, rights: Rights, script: &str) -> String {
+pub(super) async fn say(shell: &Shell, rights: Rights, script: &str) -> String {
     let output = shell.run(rights, &Script::new(script, [])).await.unwrap();
     assert!(output.is_success(), "{output:?}");
     output.text().trim_end().to_owned()
@@ -65,36 +66,38 @@ async fn values_arrive_byte_for_byte() {
     }
 }
 
-#[tokio::test]
-async fn a_file_is_uploaded_whole_or_not_at_all() {
-    let host = Fleet::get().host(1);
-    let hosts = Hosts::default();
-    let folder = tempfile::tempdir().unwrap();
-    let from = folder.path().join("a file");
-    let content: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
-    std::fs::write(&from, &content).unwrap();
-    let digest = Digest::of(&content);
-    for (user, rights, owner) in [("deploy", Rights::Root, "root"), ("deploy", Rights::Login, "deploy")] {
-        let shell = hosts.on(&on(machine(host, user)));
-        let to = format!("/tmp/orch shell.{owner}/it's $(a) file");
-        say(&shell, rights, &format!("rm -rf '/tmp/orch shell.{owner}'; mkdir '/tmp/orch shell.{owner}'")).await;
-        let last = Arc::new(std::sync::Mutex::new(None));
-        let seen = last.clone();
-        let progress = ProgressSink::new(move |progress| *seen.lock().unwrap() = Some(progress));
-        shell.upload(rights, &from, &to, 0o751, digest, &progress).await.unwrap();
-        let last = last.lock().unwrap().clone().unwrap();
-        assert_eq!((last.current, last.total), (Some(12_000_000), Some(12_000_000)));
-        let look = Script::new("stat -c '%U %a' \"$1\"; sha256sum <\"$1\"; ls -A \"${1%/*}\"", [to.as_str()]);
-        let output = shell.run(rights, &look).await.unwrap();
-        assert_eq!(output.text(), format!("{owner} 751\n{digest}  -\nit's $(a) file\n"));
+/// The processes of this machine that have a text among their arguments.
+fn processes_with(text: &Path) -> usize {
+    let text = text.to_str().unwrap();
+    let entries = std::fs::read_dir("/proc").unwrap().map(Result::unwrap);
+    let has = |entry: &std::fs::DirEntry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(text)
+    };
+    entries.filter(has).count()
+}
 
-        let error = shell.upload(rights, &from, &to, 0o600, Digest::of(b"else"), &progress).await.unwrap_err();
-        assert!(error.message.contains("sha256"), "{error}");
-        let output = shell.run(rights, &look).await.unwrap();
-        assert_eq!(output.text(), format!("{owner} 751\n{digest}  -\nit's $(a) file\n"), "the old one stands");
-        let error = shell.upload(rights, &from, "/tmp/no/file", 0o600, digest, &progress).await.unwrap_err();
-        assert!(error.message.contains("is not a folder there"), "{error}");
-        say(&shell, rights, &format!("rm -rf '/tmp/orch shell.{owner}'")).await;
+#[tokio::test]
+async fn a_connection_ends_with_whoever_used_it() {
+    let host = Fleet::get().host(1);
+    let folder = tempfile::tempdir().unwrap();
+    let known = folder.path().join("known_hosts");
+    std::fs::copy(host.known_hosts(), &known).unwrap();
+    let hosts = Hosts::default();
+    let shells = ["root", "deploy"].map(|user| {
+        let machine = Machine { known_hosts_file: Some(known.clone()), ..machine(host, user) };
+        hosts.on(&on(machine))
+    });
+    for shell in &shells {
+        say(shell, Rights::Login, "true").await;
+    }
+    assert_eq!(processes_with(&known), 2);
+    drop((hosts, shells));
+    // One that was not told would wait for a minute.
+    let start = Instant::now();
+    while processes_with(&known) > 0 {
+        assert!(start.elapsed() < Duration::from_secs(30), "it is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -91,7 +91,7 @@ bring() {
             return 2
         }
     fi
-    durable "$ip"
+    durable_names "$ip"
     put_unit || return 2
     script_hook post-start || return 2
     if [ -s "$def/post" ]; then hook post_install sh -e "$def/post" || return 2; fi
@@ -100,7 +100,7 @@ bring() {
 
 # Makes a definition the one that counts: the name of it.
 commit() {
-    relink "defs/$1" "$slot/now" && durable "$slot" && rm -f "$slot/pending" "$slot/stopped"
+    relink "defs/$1" "$slot/now" && durable_all "$slot" && rm -f "$slot/pending" "$slot/stopped"
 }
 
 forget_definitions() {

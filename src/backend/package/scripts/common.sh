@@ -37,7 +37,19 @@ is_ours() {
     [ -n "$ip" ] && [ "$(cat "$ip/.orch" 2>/dev/null || :)" = "$mark" ]
 }
 
+# Makes durable a file, or all that is in a folder: for few files. What gets or loses a name in a folder is so with the
+# folder.
 durable() {
+    find "$1" \( -type f -o -type d \) -exec sync {} + 2>/dev/null || sync
+}
+
+# Makes durable the names that a folder has.
+durable_names() {
+    sync "$1" 2>/dev/null || sync
+}
+
+# Makes durable all that was written to the file system of a path. That waits for whatever else is being written there.
+durable_all() {
     sync -f "$1" 2>/dev/null || sync
 }
 

@@ -1,5 +1,8 @@
 # Values: store, scope, folder, sha256, name of the release, checksums, links, number of files.
 # Unpacks the archive into a release of that name, or of the next one that is free, and answers `release NAME`.
+#
+# The archive has that sha256: its upload digested it before it got its name, and one that was there already was
+# digested when the path was claimed. Root alone may write it, and it is not read a second time for that.
 open_slot "$1" "$2" "$3"
 lock_slot
 is_ours || die 21 "it is no longer orch's"
@@ -23,7 +26,6 @@ failed() {
 
 rm -rf "$partial" "$kept"
 (umask 077 && mkdir "$partial" && mkdir -p "$kept") || failed "cannot make $partial"
-[ "$(sha256sum <"$archive" | cut -d' ' -f1)" = "$sha" ] || failed "the uploaded archive is not what was sent"
 # Nobody else may look in before the permissions are what they are to be. -o is the same for GNU's tar and
 # busybox's: files belong to who unpacks them.
 said=$(umask 077 && tar -x -z -o -f "$archive" -C "$partial" 2>&1) || failed "tar: $(printf '%s' "$said" | tail -n 1)"
@@ -41,10 +43,11 @@ links_list "$partial" >"$kept/links" || failed "cannot write $kept"
 LC_ALL=C sort "$kept/expected" | cmp -s - "$kept/links" || failed "the links differ after unpacking"
 rm -f "$kept/expected"
 names_list "$partial" >"$kept/names" && quick_list "$partial" >"$kept/quick" || failed "cannot write $kept"
-durable "$partial"
-durable "$kept"
+durable_all "$partial"
+durable "$slot"
 # What is known of a release is there before the release, which is then there as a whole.
 mv "$kept" "$slot/contents/$release" && mv "$partial" "$releases/$release" || failed "cannot rename $partial"
-durable "$releases"
+durable_names "$slot/contents"
+durable_names "$releases"
 rm -f "$archive"
 printf 'release %s\n' "$release"

@@ -100,27 +100,74 @@ impl Clock {
 /// # Errors
 /// When the machine cannot be asked.
 pub async fn look(shell: &Shell, manager: UnitScope, scope: &str, pattern: &str) -> Result<Vec<Found>, BackendError> {
+    look_with(shell, manager, scope, pattern, "").await
+}
+
+/// The same under the machine's manager, and under root's own one: for a shell of root, which needs no second script.
+///
+/// # Errors
+/// When the machine cannot be asked.
+pub async fn look_as_root(shell: &Shell, scope: &str, pattern: &str) -> Result<Vec<Found>, BackendError> {
+    look_with(shell, UnitScope::System, scope, pattern, &store(UnitScope::User)).await
+}
+
+async fn look_with(
+    shell: &Shell,
+    manager: UnitScope,
+    scope: &str,
+    pattern: &str,
+    then: &str,
+) -> Result<Vec<Found>, BackendError> {
     let manager_name = manager.to_string();
-    let script = Script::new(&body(&[LOOK]), [manager_name.as_str(), &store(manager), scope, "-", pattern]);
+    let script = Script::new(&body(&[LOOK]), [manager_name.as_str(), &store(manager), scope, "-", pattern, then]);
     let output = shell.run(rights(manager), &script).await?;
     if !output.is_success() {
         let text = output.text();
         let why = text.lines().rev().find_map(|line| line.strip_prefix("failed ")).unwrap_or(&output.stderr).to_owned();
         return Err(BackendError::new(format!("cannot look at the units on {}: {why}", shell.place())));
     }
-    Ok(parse(&output.text(), manager, crate::sys::now()))
+    Ok(parse(&output.text(), crate::sys::now()))
 }
 
-fn parse(text: &str, manager: UnitScope, read: Timestamp) -> Vec<Found> {
+/// What begins what is said of a manager. No line of what follows can be the same.
+const MANAGER: &str = "manager ";
+
+fn parse(text: &str, read: Timestamp) -> Vec<Found> {
+    let mut parts: Vec<(UnitScope, &str)> = Vec::new();
+    let mut rest = text;
+    while let Some(after) = rest.strip_prefix(MANAGER) {
+        let (name, after) = after.split_once('\n').unwrap_or((after, ""));
+        let manager = if name == "user" { UnitScope::User } else { UnitScope::System };
+        let end = after.find(&format!("\n{MANAGER}")).map_or(after.len(), |at| at + 1);
+        parts.push((manager, &after[..end]));
+        rest = &after[end..];
+    }
+    parts.into_iter().flat_map(|(manager, part)| parse_one(part, manager, read)).collect()
+}
+
+fn parse_one(text: &str, manager: UnitScope, read: Timestamp) -> Vec<Found> {
     let (slots, units) = text.split_once("\nunits\n").unwrap_or((text, ""));
     let mut clock = Clock { read, ..Clock::default() };
     let mut found: Vec<Reading> = Vec::new();
+    let mut seen = BTreeMap::new();
+    let mut digests: BTreeMap<String, Digest> = BTreeMap::new();
     for line in slots.lines() {
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
-        if kind == "clock" {
+        if let Some((path, digest)) = summed(line) {
+            digests.insert(path, digest);
+        } else if kind == "clock" {
             let mut words = rest.split(' ');
             clock.uptime = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
             clock.now = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
+        } else if kind == "stat" {
+            let mut words = rest.splitn(3, ' ');
+            let changed = words.next().and_then(|word| word.parse().ok());
+            let mode = words.next().and_then(|word| u32::from_str_radix(word, 8).ok());
+            if let Some(path) = words.next()
+                && let Some(digest) = digests.get(path)
+            {
+                seen.insert(path.to_owned(), SeenFile { digest: *digest, changed, mode });
+            }
         } else if kind == "slot" {
             let found_slot = Found { folder: rest.to_owned(), manager, clock, ..Found::default() };
             found.push(Reading { found: found_slot, ..Reading::default() });
@@ -130,20 +177,29 @@ fn parse(text: &str, manager: UnitScope, read: Timestamp) -> Vec<Found> {
     }
     let mut shown = Shown::parse_all(units).into_iter();
     let with_units = |reading: Reading| {
-        let mut found = reading.finish();
+        let mut found = reading.finish(&seen);
         found.units = shown.by_ref().take(found.manifest.units.len()).collect();
         found
     };
     found.into_iter().map(with_units).collect()
 }
 
+/// A line of `sha256sum`: a digest, and the path of a file. A line with a `\` before the digest has `\\` for every `\`
+/// of the path.
+fn summed(line: &str) -> Option<(String, Digest)> {
+    let (plain, is_escaped) = line.strip_prefix('\\').map_or((line, false), |rest| (rest, true));
+    let (digest, path) = plain.split_at_checked(64)?;
+    let path = path.strip_prefix("  ").or_else(|| path.strip_prefix(" *"))?;
+    let digest = digest.parse().ok()?;
+    Some((if is_escaped { path.replace("\\\\", "\\") } else { path.to_owned() }, digest))
+}
+
 /// A slot that is being read.
 #[derive(Default)]
 struct Reading {
     found: Found,
-    paths: Vec<String>,
-    digests: Vec<Digest>,
-    stats: Vec<(i64, u32)>,
+    /// Its files, as the manifest calls them and as they are called there.
+    paths: Vec<(String, String)>,
 }
 
 impl Reading {
@@ -160,13 +216,11 @@ impl Reading {
                 }
             }
             "manifest" => found.manifest.take(rest),
-            "path" => self.paths.push(rest.to_owned()),
-            "sha" => self.digests.extend(rest.parse::<Digest>()),
-            "stat" => {
-                let mut words = rest.split(' ');
-                let changed = words.next().and_then(|word| word.parse().ok());
-                let mode = words.next().and_then(|word| u32::from_str_radix(word, 8).ok());
-                self.stats.extend(changed.zip(mode));
+            "path" => self.paths.push((rest.to_owned(), rest.to_owned())),
+            "at" => {
+                if let Some((_, at)) = self.paths.last_mut() {
+                    rest.clone_into(at);
+                }
             }
             "sum" => {
                 if let Some((digest, path)) = rest.split_once(' ')
@@ -179,13 +233,10 @@ impl Reading {
         }
     }
 
-    fn finish(self) -> Found {
-        let Self { mut found, paths, digests, stats } = self;
-        let seen = digests.into_iter().zip(stats);
-        let seen = paths.into_iter().zip(seen).map(|(path, (digest, (changed, mode)))| {
-            (path, SeenFile { digest, changed: Some(changed), mode: Some(mode) })
-        });
-        found.files.extend(seen);
+    /// What was read, with the files of all slots by the paths that they have there.
+    fn finish(self, seen: &BTreeMap<String, SeenFile>) -> Found {
+        let Self { mut found, paths } = self;
+        found.files.extend(paths.into_iter().filter_map(|(path, at)| Some((path, *seen.get(&at)?))));
         found
     }
 }
@@ -214,5 +265,34 @@ impl Manifest {
             _ => return,
         };
         list.push(rest.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_apart_by_their_paths() {
+        let one = Digest::of(b"one").to_string();
+        let two = Digest::of(b"two").to_string();
+        let text = format!(
+            "manager system\nclock 100.50 1000\nslot systemd-1\npath /etc/a\\x2db.mount\npath /etc/gone\nslot systemd-2\n\
+             path ~/c\nat /root/c\n\\{one}  /etc/a\\\\x2db.mount\n{two}  /root/c\nstat 990 644 /etc/a\\x2db.mount\n\
+             stat 991 600 /root/c\nunits\n\
+             manager user\nclock 101.00 1001\nslot systemd-3\nsum {two} /etc/link\nmanifest unit u.service\nunits\nId=u.service\n"
+        );
+        let found = parse(&text, Timestamp::UNIX_EPOCH);
+        let folders: Vec<_> = found.iter().map(|found| (found.folder.as_str(), found.manager)).collect();
+        let (system, user) = (UnitScope::System, UnitScope::User);
+        assert_eq!(folders, [("systemd-1", system), ("systemd-2", system), ("systemd-3", user)]);
+        let seen = |digest: &str, changed, mode| SeenFile { digest: digest.parse().unwrap(), changed, mode };
+        let files =
+            |index: usize| -> Vec<_> { found[index].files.iter().map(|(path, seen)| (path.as_str(), *seen)).collect() };
+        assert_eq!(files(0), [("/etc/a\\x2db.mount", seen(&one, Some(990), Some(0o644)))]);
+        assert_eq!(files(1), [("~/c", seen(&two, Some(991), Some(0o600)))]);
+        assert_eq!(files(2), [("/etc/link", seen(&two, None, None))]);
+        assert_eq!((found[2].units[0].get("Id"), found[2].clock.now), ("u.service", 1001));
+        assert!(parse("", Timestamp::UNIX_EPOCH).is_empty());
     }
 }

@@ -23,7 +23,7 @@ mod show;
 
 pub use change::{UnitSlot, Verb};
 pub use definition::{Body, Definition, Piece, unit_folder};
-pub use look::{Clock, Found, Manifest, SeenFile, look};
+pub use look::{Clock, Found, Manifest, SeenFile, look, look_as_root};
 pub(in crate::backend) use quote::{literal, span};
 pub use render::{Origin, render};
 pub use show::Shown;

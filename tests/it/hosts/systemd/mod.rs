@@ -4,3 +4,5 @@ mod bench;
 mod faults;
 mod life;
 mod programs;
+mod seen;
+mod values;

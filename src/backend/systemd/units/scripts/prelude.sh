@@ -21,16 +21,30 @@ at() {
     esac
 }
 
-if [ "$manager" = user ]; then
-    : "${XDG_RUNTIME_DIR:=/run/user/$(id -u)}"
-    export XDG_RUNTIME_DIR
-    sc() { systemctl --user "$@"; }
-else
-    [ "$(id -u)" = 0 ] || fail 40 "$(id -un)"
-    sc() { systemctl "$@"; }
-fi
-at "$store"
-store=$at
+# The number of the user that this runs as: from the kernel, without a process where that can be.
+uid_of() {
+    while read -r key _ uid _; do
+        [ "$key" != Uid: ] || return 0
+    done 2>/dev/null </proc/self/status
+    uid=$(id -u)
+}
+
+# Sets whose units it is about, and where the slots are: $1 the manager, $2 the store.
+use_manager() {
+    manager=$1
+    at "$2"
+    store=$at
+    uid_of
+    if [ "$manager" = user ]; then
+        : "${XDG_RUNTIME_DIR:=/run/user/$uid}"
+        export XDG_RUNTIME_DIR
+        sc() { systemctl --user "$@"; }
+    else
+        [ "$uid" = 0 ] || fail 40 "$(id -un)"
+        sc() { systemctl "$@"; }
+    fi
+}
+use_manager "$manager" "$store"
 slot=$store/$scope/$folder
 
 # Only one script at a time works on a slot: one whose connection was lost goes on, and the next waits for it.
@@ -89,12 +103,13 @@ write() {
     printf '%s\n' "$2" >"$slot/.$1.new" && keep "$slot/.$1.new" && mv -f "$slot/.$1.new" "$slot/$1" || fail 43 "$slot/$1"
 }
 
-# Reads a manifest: $1 its file. Sets what it lists, one a line.
+# Reads a manifest: $1 its file. Sets what it lists, one a line. Prints its lines behind the word $2, where there is one.
 read_manifest() {
     m_op= m_revision= m_verb= m_base=own m_paths= m_sums= m_dirs= m_units= m_start= m_enable= m_disable=
     [ -f "$1" ] || return 0
     while IFS= read -r line; do
         rest=${line#* }
+        [ -z "${2-}" ] || printf '%s %s\n' "$2" "$line"
         case $line in
             'op '*)
                 m_op=${rest%% *}

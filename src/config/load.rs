@@ -138,6 +138,7 @@ fn assemble(
         target: &Target::Here,
         default_timeout: settings.default_timeout,
         profiles: &options.profiles,
+        build: options.build,
         noted: &noted,
     };
     let inventory = inventory(&merged.hosts, &lowering);

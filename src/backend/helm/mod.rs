@@ -1,14 +1,14 @@
 //! Releases of Helm charts.
 //!
 //! A release is a slot: its object is its name in a namespace of a cluster, whatever is deployed under it. orch owns
-//! a release by the labels that it put on it ([`stamp`]), or by the record of one that it took over. Helm keeps the
-//! revisions before, which [`Operator::revert`](super::Operator::revert) goes back to.
+//! a release by the labels that it put on it (`stamp`), or by the record of one that it took over. Helm keeps the
+//! revisions before, which [`Operator::revert`] goes back to.
 //!
 //! Helm is never asked to wait for workloads, nor to roll back by itself: the gate looks at the rollout of every
 //! workload of the release, keeps the evidence when it is missed, and the plan's way back does the rest.
 //!
 //! What holds after a crash: Helm writes a revision that is pending before it changes anything, with orch's labels.
-//! A Helm that outlives orch is marked ([`tool`]), and waited for. One that was killed leaves the pending revision:
+//! A Helm that outlives orch is marked (`tool`), and waited for. One that was killed leaves the pending revision:
 //! it has no definition's revision, so that the next plan changes the release again, and first takes it back to the
 //! revision that is deployed; one that never was deployed is uninstalled.
 
@@ -30,7 +30,8 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::kube::Kube;
 use super::{
-    BackendError, Candidates, Connection, ExecRequest, Forward, Listing, Observer, OpContext, Operator, Renderings,
+    BackendError, Candidates, Connection, ExecRequest, Forward, Listing, LogQuery, LogStream, Observer, OpContext,
+    Operator, Renderings,
 };
 use crate::model::{
     Address, Chart, Conflict, Digest, Endpoint, HelmSpec, Instance, KubeCluster, ObjectId, ObservedObject, OpId,
@@ -204,6 +205,12 @@ impl Observer for HelmBackend {
         self.0.kube.forward(&place.cluster, &place.namespace, endpoint).await
     }
 
+    async fn stream_log(&self, object: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
+        let place = self.0.place(object).await?;
+        let pods = self.0.workloads(&place).await?.pods(&place.namespace);
+        self.0.kube.log(&place.cluster, pods, query).await.map(Some)
+    }
+
     async fn tail(&self, object: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {
         self.0.tail(object, lines).await
     }
@@ -215,11 +222,10 @@ impl Observer for HelmBackend {
 
 #[async_trait]
 impl Operator for HelmBackend {
-    async fn exec(&self, object: &ObjectId, _: ExecRequest) -> Result<i32, BackendError> {
-        let (_, namespace, _) = Place::parts(object)?;
-        Err(BackendError::new(format!("cannot run a command in {object}: a release has many containers")).with_hint(
-            format!("name one: `kubectl exec --namespace {namespace} --stdin --tty deploy/NAME -- COMMAND`"),
-        ))
+    async fn exec(&self, object: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
+        let place = self.0.place(object).await?;
+        let pods = self.0.workloads(&place).await?.pods(&place.namespace);
+        self.0.kube.exec(&place.cluster, pods, request).await
     }
 
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {

@@ -237,11 +237,16 @@ impl Inner {
 
     pub(super) async fn tail(&self, id: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {
         let place = self.place(id).await?;
-        let Some(owned) = self.find(&place).await? else { return Ok(Vec::new()) };
+        let rollout = self.workloads(&place).await?;
+        self.kube.evidence(&place.cluster, &rollout, lines).await
+    }
+
+    /// How far the workloads of a release are; none where there is no release.
+    pub(super) async fn workloads(&self, place: &Place) -> Result<Rollout, BackendError> {
+        let Some(owned) = self.find(place).await? else { return Ok(Rollout::default()) };
         let objects = owned.newest.content()?.objects(&place.namespace)?;
         let ids: Vec<KubeId> = objects.into_iter().map(|object| object.id).collect();
-        let rollout = self.kube.rollout(&place.cluster, &ids).await?;
-        self.kube.evidence(&place.cluster, &rollout, lines).await
+        self.kube.rollout(&place.cluster, &ids).await
     }
 }
 

@@ -56,6 +56,15 @@ pub struct Seen {
     pub restarts: u32,
 }
 
+/// A pod, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// The namespace that it is in.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// How far the workloads of something are.
 #[derive(Debug, Clone, Default)]
 pub struct Rollout {
@@ -64,6 +73,17 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// The pods of all of them, each workload's worst off first. Those of workloads that name no namespace are in
+    /// this one.
+    #[must_use]
+    pub fn pods(&self, namespace: &str) -> Vec<Pod> {
+        let pods = self.workloads.iter().flat_map(|seen| {
+            let namespace = seen.id.namespace.as_deref().unwrap_or(namespace);
+            seen.pods.iter().map(|name| Pod { namespace: namespace.to_owned(), name: name.clone() })
+        });
+        pods.collect()
+    }
+
     /// How far the whole is: failed where one failed, else missing, else progressing, else ready. With the name of
     /// the workload in front where there is something to say.
     #[must_use]

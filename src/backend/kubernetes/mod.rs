@@ -9,7 +9,6 @@
 //! one, or finished as it was by what takes the object over; applying twice is applying once.
 
 mod apply;
-mod inside;
 mod inventory;
 mod observe;
 mod operate;
@@ -164,7 +163,9 @@ impl Observer for KubernetesBackend {
     }
 
     async fn stream_log(&self, id: &ObjectId, query: LogQuery) -> Result<Option<LogStream>, BackendError> {
-        self.log(id, query).await.map(Some)
+        let (slot, inventory) = self.read(id).await?;
+        let pods = self.rollout(&slot, &inventory).await?.pods(&slot.namespace);
+        self.kube.log(&slot.cluster, pods, query).await.map(Some)
     }
 
     async fn tail(&self, id: &ObjectId, lines: usize) -> Result<Vec<String>, BackendError> {
@@ -181,7 +182,9 @@ impl Observer for KubernetesBackend {
 #[async_trait]
 impl Operator for KubernetesBackend {
     async fn exec(&self, id: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
-        self.run_inside(id, request).await
+        let (slot, inventory) = self.read(id).await?;
+        let pods = self.rollout(&slot, &inventory).await?.pods(&slot.namespace);
+        self.kube.exec(&slot.cluster, pods, request).await
     }
 
     async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {

@@ -53,7 +53,7 @@ impl Lowering<'_> {
             profiles,
             env_files: self.compose_files(raw.env_file.as_ref(), active),
             env,
-            build: flag(&raw.build),
+            build: self.build.or(flag(&raw.build)),
             pull: given(raw.pull.as_ref()).copied(),
             services,
             gate,

@@ -55,6 +55,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) target: &'a Target,
     pub(crate) default_timeout: Duration,
     pub(crate) profiles: &'a [String],
+    /// Whether what a backend can build is built, in the place of what the file says.
+    pub(crate) build: Option<bool>,
     /// What the texts of the service say of where services are reached, with the places.
     pub(crate) noted: &'a RefCell<Vec<(Span, String)>>,
 }

@@ -16,7 +16,7 @@ fn says(keys: &str, own: &str, problem: &str) {
 
 #[test]
 fn a_project_has_its_defaults_and_a_check_of_its_own() {
-    let project = Project::new(
+    let mut project = Project::new(
         "project: Shop\nservices:
   s: {backend: {type: compose, files: sub/c.yml}}
   t:
@@ -51,6 +51,12 @@ fn a_project_has_its_defaults_and_a_check_of_its_own() {
     );
     assert!(spec.env["A_TOKEN"].is_sensitive());
     assert_eq!(service(&loaded, "t").timeout, Duration::from_secs(300), "the gate has the time that it is given");
+    for build in [false, true] {
+        project.options.build = Some(build);
+        let loaded = project.good();
+        let Spec::Compose(spec) = &service(&loaded, "t").spec else { panic!("no project") };
+        assert_eq!(spec.build, Some(build), "what the command line says goes before the file");
+    }
     let sources: Vec<&str> = loaded.desired.sources.iter().map(|source| source.name.as_str()).collect();
     assert!(sources.contains(&"sub/c.yml") && sources.contains(&"e.env"), "{sources:?}");
 }

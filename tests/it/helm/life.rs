@@ -154,3 +154,13 @@ fn what_a_chart_makes_up_each_time_is_no_change() {
     shop.project.apply();
     shop.is_settled();
 }
+
+#[test]
+fn the_log_of_its_pods_is_shown() {
+    // What a pod of the mock has logged is what its annotation says.
+    let own = Kube::own();
+    let shop = Shop::new(&own, "log", "helm");
+    shop.project.apply();
+    shop.space.kubectl(&["annotate", "pods", "--all", "orch-test/log=up and away"]);
+    shop.project.orch(&["logs", "web"]).ok().says(&["up and away"]);
+}

@@ -1,4 +1,4 @@
-//! Commands and logs of the pods of a service.
+//! Commands and logs of the pods of a rollout.
 
 use std::process::Stdio;
 
@@ -6,39 +6,29 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use super::KubernetesBackend;
-use super::inventory::Slot;
-use crate::backend::kube::{flags, trouble};
+use super::{Kube, Pod, Tool, flags, trouble};
 use crate::backend::{BackendError, ExecRequest, LogLine, LogQuery, LogStream};
-use crate::model::ObjectId;
+use crate::model::KubeCluster;
 
 /// How much is copied at once, in bytes.
 const BLOCK: usize = 16 * 1024;
 
-impl KubernetesBackend {
-    /// The pods of a service, of the first workload first.
-    async fn pods(&self, id: &ObjectId) -> Result<(Slot, Vec<(String, String)>), BackendError> {
-        let (slot, inventory) = self.read(id).await?;
-        let rollout = self.rollout(&slot, &inventory).await?;
-        let pods = rollout.workloads.iter().flat_map(|seen| {
-            let namespace = seen.id.namespace.clone().unwrap_or_else(|| slot.namespace.clone());
-            seen.pods.iter().map(move |pod| (namespace.clone(), pod.clone()))
-        });
-        let pods = pods.collect();
-        Ok((slot, pods))
-    }
-
-    /// Runs a command in the first pod of a service.
-    pub(super) async fn run_inside(&self, id: &ObjectId, request: ExecRequest) -> Result<i32, BackendError> {
-        let (slot, pods) = self.pods(id).await?;
+impl Kube {
+    /// Runs a command in the best off of the pods of a rollout.
+    pub(in crate::backend) async fn exec(
+        &self,
+        cluster: &KubeCluster,
+        pods: Vec<Pod>,
+        request: ExecRequest,
+    ) -> Result<i32, BackendError> {
         let none = || BackendError::new("no pod of it runs").with_hint("see `orch status`");
         // The worst off come first.
-        let (namespace, pod) = pods.into_iter().next_back().ok_or_else(none)?;
+        let Pod { namespace, name: pod } = pods.into_iter().next_back().ok_or_else(none)?;
         if request.user.is_some() {
             return Err(BackendError::new("kubectl cannot run a command as another user")
                 .with_hint("leave the user out: it is the container's"));
         }
-        let mut args = flags(&slot.cluster);
+        let mut args = flags(cluster);
         args.extend(["exec".to_owned(), format!("--namespace={namespace}"), pod.clone()]);
         args.extend(request.stdin.is_some().then(|| "--stdin".to_owned()));
         args.push("--".to_owned());
@@ -50,7 +40,7 @@ impl KubernetesBackend {
             args.extend(["sh", "-c", "cd \"$0\" && exec \"$@\"", folder].map(str::to_owned));
         }
         args.extend(request.argv);
-        let mut command = self.kube.tool().await?.command();
+        let mut command = self.tool().await?.command();
         command.args(&args).stdin(if request.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let failed = |error: std::io::Error| BackendError::new(format!("cannot run kubectl: {error}"));
@@ -85,14 +75,18 @@ impl KubernetesBackend {
         status.code().ok_or_else(|| BackendError::new("a signal ended kubectl"))
     }
 
-    /// The log of all pods of a service.
-    pub(super) async fn log(&self, id: &ObjectId, query: LogQuery) -> Result<LogStream, BackendError> {
-        let (slot, pods) = self.pods(id).await?;
-        let tool = self.kube.tool().await?.clone();
+    /// The log of all pods of a rollout.
+    pub(in crate::backend) async fn log(
+        &self,
+        cluster: &KubeCluster,
+        pods: Vec<Pod>,
+        query: LogQuery,
+    ) -> Result<LogStream, BackendError> {
+        let tool = self.tool().await?.clone();
         let mut streams = Vec::new();
         let several = pods.len() > 1;
-        for (namespace, pod) in pods {
-            let mut args = flags(&slot.cluster);
+        for Pod { namespace, name: pod } in pods {
+            let mut args = flags(cluster);
             args.extend(["logs".to_owned(), format!("--namespace={namespace}"), pod.clone()]);
             args.extend(["--all-containers", "--timestamps", "--ignore-errors"].map(str::to_owned));
             args.extend(query.lines.map(|lines| format!("--tail={lines}")));
@@ -130,11 +124,7 @@ async fn copy(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteE
 }
 
 /// The lines that a `kubectl logs` prints.
-fn follow(
-    tool: crate::backend::kube::Tool,
-    args: Vec<String>,
-    name: Option<String>,
-) -> Result<LogStream, BackendError> {
+fn follow(tool: Tool, args: Vec<String>, name: Option<String>) -> Result<LogStream, BackendError> {
     let mut command = tool.command();
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let failed = |error: std::io::Error| BackendError::new(format!("cannot run kubectl: {error}"));

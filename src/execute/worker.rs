@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::dispatcher::Happening;
 use super::evidence::{self, Evidence};
 use super::work::Work;
-use crate::backend::{self, BackendError, OpContext, Operator, ProgressSink};
+use crate::backend::{self, BackendError, Observer, OpContext, Operator, ProgressSink};
 use crate::event::{StepOutcome, What};
 use crate::health;
 use crate::model::{BackendKind, Instance, Kind, ObjectId, OnFailure, OpId, Reference};
@@ -240,13 +240,12 @@ impl<'a> Worker<'a> {
         if references.is_empty() {
             return Ok(instance.clone());
         }
-        let written = || Instance { service: Arc::new(instance.service.as_written()), ..instance.clone() };
-        Ok(self.filled_with(&references).await.unwrap_or_else(|_| written()))
+        let filled = self.filled_with(&references).await;
+        Ok(filled.unwrap_or_else(|_| Instance { service: instance.service.as_written().into(), ..instance.clone() }))
     }
 
     async fn filled_with(&self, references: &BTreeSet<Reference>) -> Result<Instance, BackendError> {
-        let observer =
-            |kind| self.work.operators.get(kind).map(|operator| operator.as_ref() as &dyn crate::backend::Observer);
+        let observer = |kind| self.work.operators.get(kind).map(|operator| operator.as_ref() as &dyn Observer);
         let values = backend::resolve(references, &self.work.instances, observer).await?;
         let instance = self.instance().map_err(|failure| BackendError::new(failure.message))?;
         Ok(Instance { service: Arc::new(instance.service.filled(&values)), ..instance.clone() })

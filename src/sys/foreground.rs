@@ -59,9 +59,8 @@ impl Foreground {
         let child = starting.spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         // Only who is in the foreground may give the terminal away.
-        let own = rustix::process::getpgrp();
-        let has_terminal =
-            tcgetpgrp(io::stdin()).is_ok_and(|front| front == own) && tcsetpgrp(io::stdin(), pid).is_ok();
+        let is_in_front = tcgetpgrp(io::stdin()).is_ok_and(|front| front == rustix::process::getpgrp());
+        let has_terminal = is_in_front && tcsetpgrp(io::stdin(), pid).is_ok();
         if has_terminal {
             // It may have asked for the terminal before it had it, which stops it.
             let _ = rustix::process::kill_process_group(pid, Signal::CONT);

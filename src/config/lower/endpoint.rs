@@ -1,18 +1,31 @@
 //! Where a service can be reached.
 
+use std::collections::BTreeMap;
+
 use super::Lowering;
 use super::check::is_host;
 use crate::config::diagnostic::shorten;
 use crate::config::field::{Entries, Field, Short, given};
 use crate::config::raw::{RawEndpoint, RawPortForward};
 use crate::config::source::Span;
-use crate::model::{BackendKind, Endpoint, Kind, PortForward};
+use crate::model::{BackendKind, Endpoint, Kind, PortForward, ServiceName, Spec};
 
 /// An endpoint with its name, and where its port stands.
 pub(super) struct Named {
     pub(super) span: Span,
     pub(super) name: String,
     pub(super) endpoint: Endpoint,
+}
+
+/// Endpoints by name. In a cluster, ports are those of a service of it, which usually is called as the whole.
+pub(super) fn by_name(endpoints: Vec<Named>, spec: &Spec, service: &ServiceName) -> BTreeMap<String, Endpoint> {
+    let usual_part = match spec {
+        Spec::Helm(spec) => Some(spec.release.clone()),
+        Spec::Kubernetes(_) => Some(service.to_string()),
+        _ => None,
+    };
+    let with_part = |endpoint: Endpoint| Endpoint { part: endpoint.part.or_else(|| usual_part.clone()), ..endpoint };
+    endpoints.into_iter().map(|named| (named.name, with_part(named.endpoint))).collect()
 }
 
 type Raw = Field<Entries<Short<u16, RawEndpoint>>>;

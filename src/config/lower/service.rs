@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::check::turns_off;
 use super::draft::{Draft, DraftDependency, NETWORKS, PortClaim};
+use super::endpoint;
 use super::unit::usual_kind;
 use super::{Lowering, Target, disk};
 use crate::config::diagnostic::{Diagnostic, shorten};
@@ -14,8 +15,8 @@ use crate::config::merge::Named;
 use crate::config::raw::{RawBackend, RawCheck, RawLifecycle, RawService};
 use crate::config::source::Span;
 use crate::model::{
-    BackendKind, ContentDigest, Endpoint, EngineCheck, ExternalSpec, HealthCheck, Kind, Lifecycle, Probe, Protocol,
-    Service, ServiceName, Spec, Trigger,
+    BackendKind, ContentDigest, EngineCheck, ExternalSpec, HealthCheck, Kind, Lifecycle, Probe, Protocol, Service,
+    ServiceName, Spec, Trigger,
 };
 
 /// How long a service without a check must keep running.
@@ -125,17 +126,7 @@ impl Lowering<'_> {
     }
 
     fn build(&self, raw: &RawService, lifecycle: Option<&RawLifecycle>, draft: &mut Draft) {
-        let backend = raw.backend.get().map(|backend| match backend {
-            RawBackend::Process(_) => BackendKind::Process,
-            RawBackend::Docker(_) => BackendKind::Docker,
-            RawBackend::Compose(_) => BackendKind::Compose,
-            RawBackend::Ssh(_) => BackendKind::Ssh,
-            RawBackend::Systemd(_) => BackendKind::Systemd,
-            RawBackend::Package(_) => BackendKind::Package,
-            RawBackend::Helm(_) => BackendKind::Helm,
-            RawBackend::Kubernetes(_) => BackendKind::Kubernetes,
-            RawBackend::External(_) => BackendKind::External,
-        });
+        let backend = raw.backend.get().map(RawBackend::kind);
         self.fits(raw, backend, draft.kind);
         let mut checks = self.checks(raw, backend, draft);
         let triggers = self.triggers(raw, draft.active);
@@ -194,13 +185,7 @@ impl Lowering<'_> {
             }
         });
         let Some(spec) = spec else { return };
-        // In a cluster, ports are those of a service of it, which usually is called as the whole.
-        let usual_part = match &spec {
-            Spec::Helm(spec) => Some(spec.release.clone()),
-            Spec::Kubernetes(_) => Some(draft.name.to_string()),
-            _ => None,
-        };
-        let part_of = |endpoint: Endpoint| Endpoint { part: endpoint.part.or_else(|| usual_part.clone()), ..endpoint };
+        let endpoints = endpoint::by_name(endpoints, &spec, &draft.name);
         let service = Service {
             name: draft.name.clone(),
             kind: draft.kind.unwrap_or(Kind::Permanent),
@@ -208,7 +193,7 @@ impl Lowering<'_> {
             replicas,
             hosts: None,
             strategy,
-            endpoints: endpoints.into_iter().map(|named| (named.name, part_of(named.endpoint))).collect(),
+            endpoints,
             dependencies: Vec::new(),
             checks: checks.list,
             lifecycle: lowered_lifecycle(lifecycle),

@@ -7,7 +7,7 @@ use super::{
     ByteSize, Delay, Period, RawCompose, RawDocker, RawHelm, RawKubernetes, RawPackage, RawSsh, RawSystemd, Signal,
 };
 use crate::config::field::{Entries, Field, RawText, Short};
-use crate::model::RestartMode;
+use crate::model::{BackendKind, RestartMode};
 
 /// What runs the service.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,6 +32,23 @@ pub(crate) enum RawBackend {
     Kubernetes(Box<RawKubernetes>),
     /// Something that orch does not run but waits for: its health checks are all there is to it.
     External(RawExternal),
+}
+
+impl RawBackend {
+    /// Which backend it is.
+    pub(crate) fn kind(&self) -> BackendKind {
+        match self {
+            Self::Process(_) => BackendKind::Process,
+            Self::Docker(_) => BackendKind::Docker,
+            Self::Compose(_) => BackendKind::Compose,
+            Self::Ssh(_) => BackendKind::Ssh,
+            Self::Systemd(_) => BackendKind::Systemd,
+            Self::Package(_) => BackendKind::Package,
+            Self::Helm(_) => BackendKind::Helm,
+            Self::Kubernetes(_) => BackendKind::Kubernetes,
+            Self::External(_) => BackendKind::External,
+        }
+    }
 }
 
 /// A local process under a supervisor.

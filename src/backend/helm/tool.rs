@@ -255,9 +255,7 @@ mod tests {
             let path = path.clone();
             tokio::spawn(async move { helm("/bin/sh").change(&args, "", &path).await })
         };
-        while !up.exists() {
-            tokio::task::yield_now().await;
-        }
+        crate::backend::kube::until("it is up", || up.exists()).await;
         running.abort();
         assert!(running.await.unwrap_err().is_cancelled());
         assert!(is_held(&path));

@@ -30,6 +30,8 @@ pub use forward::Forward;
 pub use manifest::{identity, is_cluster_wide, object, objects, rank, sorted};
 pub use rollout::{Pod, Rollout, Seen, Verdict};
 pub(in crate::backend) use tool::hear;
+#[cfg(test)]
+pub(in crate::backend) use tool::until;
 pub use tool::{Ended, Tool};
 pub use trouble::{is_not_found, is_unauthorized, is_unreachable, trouble};
 pub use yaml::to_yaml;

@@ -187,6 +187,18 @@ impl Drop for Kept {
     }
 }
 
+/// Waits until something holds that a tool of a test is to bring about.
+#[cfg(test)]
+pub(in crate::backend) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let patience = std::time::Duration::from_secs(60);
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(patience, waiting).await.is_ok(), "waited {patience:?} in vain: {what}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,13 +221,9 @@ mod tests {
             format!("trap 'echo > {}; exit' INT; : > {}; while :; do sleep 0.01; done", mark.display(), up.display());
         let tool = shell();
         let running = tokio::spawn(async move { tool.run(["-c".to_owned(), script], None).await });
-        while !up.exists() {
-            tokio::task::yield_now().await;
-        }
+        until("it is up", || up.exists()).await;
         running.abort();
-        while !mark.exists() {
-            tokio::task::yield_now().await;
-        }
+        until("it was interrupted", || mark.exists()).await;
     }
 
     #[tokio::test]
@@ -231,9 +239,8 @@ mod tests {
         let pid: u32 = line.trim().parse().unwrap();
         assert!(crate::sys::ProcessStat::of(pid).unwrap().is_alive());
         drop(kept);
-        while crate::sys::ProcessStat::of(pid).is_some_and(|found| found.is_alive()) || given.exists() {
-            tokio::task::yield_now().await;
-        }
+        let is_alive = || crate::sys::ProcessStat::of(pid).is_some_and(|found| found.is_alive());
+        until("it ended", || !is_alive() && !given.exists()).await;
     }
 
     #[test]

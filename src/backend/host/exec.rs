@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::process::{Input, Intake, Process};
+use super::process::{Input, Intake, Process, Rest};
 use super::remote::Use;
 use super::{Rights, Script, Shell};
 use crate::backend::{BackendError, ExecRequest};
@@ -36,11 +36,7 @@ pub(super) async fn exec(
     if !has_begun {
         drop(stdin);
         let Process { stderr, ending, .. } = process;
-        let said = super::process::complaint(stderr).await;
-        return Err(match ending.wait().await {
-            Ok(code) => shell.refusal(rights, Some(code), &said),
-            Err(lost) => shell.lost(lost, false),
-        });
+        return Err(shell.refused(rights, Rest::of(stderr, ending).end().await));
     }
     let Process { stdout: mut out, stderr: mut err, ending, .. } = process;
     let output = async {

@@ -245,6 +245,14 @@ impl Shell {
         }
     }
 
+    /// Why a shell that ended did not run its script.
+    fn refused(&self, rights: Rights, (code, said): (Result<i32, Lost>, String)) -> BackendError {
+        match code {
+            Ok(code) => self.refusal(rights, Some(code), &said),
+            Err(lost) => self.lost(lost, false),
+        }
+    }
+
     fn refusal(&self, rights: Rights, code: Option<i32>, said: &str) -> BackendError {
         let rights = self.remote.as_ref().map_or(rights, |remote| remote.rights(rights));
         refusal(&self.place, rights, code, said)

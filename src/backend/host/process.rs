@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use openssh::Session;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::task::JoinHandle;
 
 use super::master::Channel;
 use super::script::BEGINS;
@@ -74,6 +75,16 @@ pub(super) enum Ending {
     },
 }
 
+/// What a shell has yet to say while its output is read, and its end.
+///
+/// The master of a connection tells that a shell ended as soon as it hears of it, which may be before the last of what
+/// the shell wrote has come, and drops what has not come when whoever asked for the shell is gone. So all that a shell
+/// says is heard before its end is asked for.
+pub(super) struct Rest {
+    said: JoinHandle<String>,
+    ending: Ending,
+}
+
 /// Why the end of a shell is not known.
 #[derive(Debug)]
 pub(super) enum Lost {
@@ -140,6 +151,18 @@ impl Process {
     }
 }
 
+impl Rest {
+    pub(super) fn of(stderr: Written, ending: Ending) -> Self {
+        Self { said: tokio::spawn(complaint(stderr)), ending }
+    }
+
+    /// Waits for the end; gives it, and the last of what the shell complained about.
+    pub(super) async fn end(self) -> (Result<i32, Lost>, String) {
+        let said = self.said.await.unwrap_or_default();
+        (self.ending.wait().await, said)
+    }
+}
+
 impl Ending {
     pub(super) async fn wait(self) -> Result<i32, Lost> {
         let (child, channel) = match self {
@@ -160,7 +183,7 @@ impl Ending {
 }
 
 /// The end of what a shell complains about, once it complains no more.
-pub(super) async fn complaint(mut stderr: Written) -> String {
+async fn complaint(mut stderr: Written) -> String {
     let mut kept = Vec::new();
     let mut block = vec![0; BLOCK];
     while let Ok(read @ 1..) = stderr.read(&mut block).await {

@@ -4,9 +4,8 @@ use std::pin::Pin;
 
 use futures_util::Stream;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::task::JoinHandle;
 
-use super::process::{Ending, Input, Intake, Process, Written, complaint};
+use super::process::{Input, Intake, Process, Rest, Written};
 use super::remote::Use;
 use super::{Rights, Script, Shell};
 use crate::backend::BackendError;
@@ -21,7 +20,7 @@ struct Printing {
     stdin: Option<Input>,
     stdout: BufReader<Written>,
     /// `None` once its end was told.
-    rest: Option<(Ending, JoinHandle<String>)>,
+    rest: Option<Rest>,
 }
 
 pub(super) async fn stream(shell: &Shell, rights: Rights, script: &Script) -> Result<Lines, BackendError> {
@@ -36,16 +35,12 @@ pub(super) async fn stream(shell: &Shell, rights: Rights, script: &Script) -> Re
     };
     let has_begun = tokio::time::timeout(script.timeout(), begins).await.map_err(|_| shell.too_slow(script))?;
     let Process { stdout, stderr, ending, .. } = process;
+    let rest = Rest::of(stderr, ending);
     if !has_begun {
         drop((stdin, stdout));
-        let said = complaint(stderr).await;
-        return Err(match ending.wait().await {
-            Ok(code) => shell.refusal(rights, Some(code), &said),
-            Err(lost) => shell.lost(lost, false),
-        });
+        return Err(shell.refused(rights, rest.end().await));
     }
-    let rest = Some((ending, tokio::spawn(complaint(stderr))));
-    let printing = Printing { place: shell.place.to_string(), stdin, stdout, rest };
+    let printing = Printing { place: shell.place.to_string(), stdin, stdout, rest: Some(rest) };
     Ok(Box::pin(futures_util::stream::unfold(printing, |mut printing| async {
         printing.next().await.map(|line| (line, printing))
     })))
@@ -62,10 +57,9 @@ impl Printing {
             Ok(0) => {}
             Err(error) => return Some(Err(self.failed(&error.to_string()))),
         }
-        let (ending, said) = self.rest.take()?;
+        let rest = self.rest.take()?;
         self.stdin = None;
-        let ended = ending.wait().await;
-        let said = said.await.unwrap_or_default();
+        let (ended, said) = rest.end().await;
         match ended {
             Ok(0) => None,
             Ok(code) if said.is_empty() => Some(Err(self.failed(&format!("it exited {code}")))),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use super::process::{Intake, Process, complaint};
+use super::process::{Intake, Process, Rest};
 use super::remote::Use;
 use super::{Rights, Script, Shell};
 use crate::backend::{BackendError, ProgressSink};
@@ -110,7 +110,7 @@ pub(super) async fn upload(
     let (has_begun, stdin) = tokio::time::timeout(STALLED, told).await.map_err(|_| stalled(shell, what))?;
     let Process { stdout, stderr, ending, .. } = process;
     let mut stdout = tokio::io::AsyncBufReadExt::lines(stdout);
-    let stderr = tokio::spawn(complaint(stderr));
+    let rest = Rest::of(stderr, ending);
     // Not a byte goes out before the machine has said that there is room.
     let is_ready = has_begun && matches!(stdout.next_line().await, Ok(Some(line)) if line == "ready");
     let mut is_right = true;
@@ -145,8 +145,7 @@ pub(super) async fn upload(
         }
         let _ = stdin.shutdown().await;
     }
-    let ended = tokio::time::timeout(STALLED, ending.wait()).await.map_err(|_| stalled(shell, what))?;
-    let said = stderr.await.unwrap_or_default();
+    let (ended, said) = tokio::time::timeout(STALLED, rest.end()).await.map_err(|_| stalled(shell, what))?;
     match ended {
         Ok(0) if is_ready => {
             tell(progress, what, "Uploaded", size, size);
@@ -167,7 +166,8 @@ fn tell(progress: &ProgressSink, what: &Upload<'_>, status: &str, current: u64, 
 
 fn failed(shell: &Shell, what: &Upload<'_>, code: i32, said: &str) -> BackendError {
     let Upload { from, to, .. } = what;
-    let last = said.lines().rfind(|line| !line.is_empty()).unwrap_or("it does not say why");
+    let silent = format!("it exited {code} and does not say why");
+    let last = said.lines().rfind(|line| !line.is_empty()).unwrap_or(&silent);
     let full = said.lines().find(|line| line.contains("No space left on device"));
     let last = full.unwrap_or(last);
     let error = BackendError::new(format!("cannot upload {} to {to} on {}: {last}", from.display(), shell.place));

@@ -9,8 +9,8 @@ use orch::backend::host::Hosts;
 use orch::backend::package::{PackageBackend, PackageSettings};
 use orch::backend::{BackendError, Observer, OpContext, Operator, ProgressSink};
 use orch::model::{
-    Address, Digest, DigestKey, DriftKind, Instance, Machine, ObjectId, ObjectState, ObservedObject, OpId,
-    PackageSource, PackageSpec, Place, ProjectName, Repair, Service, ServiceName, Spec, Text,
+    Address, Digest, DigestKey, DriftKind, Instance, ObjectId, ObjectState, ObservedObject, OpId, PackageSource,
+    PackageSpec, Place, ProjectName, Repair, Service, ServiceName, Spec, Text,
 };
 use orch::package::{Limits, build};
 
@@ -30,14 +30,7 @@ impl<'h> Deployment<'h> {
         let folder = tempfile::tempdir().unwrap();
         // Names of its own, as hosts are shared.
         let name = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
-        let machine = Machine {
-            name: "h".to_owned(),
-            user: Some(user.to_owned()),
-            key_file: Some(host.key()),
-            known_hosts_file: Some(host.known_hosts()),
-            ..Machine::at(host.address())
-        };
-        Self::at(host, folder, Place::On(Arc::new(machine)), format!("/opt/orch-test-{name}/my app"))
+        Self::at(host, folder, host.place(user), format!("/opt/orch-test-{name}/my app"))
     }
 
     fn at(host: &'h Host, folder: tempfile::TempDir, place: Place, install_path: String) -> Self {

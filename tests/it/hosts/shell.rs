@@ -12,13 +12,7 @@ use crate::support::{Fleet, Host};
 
 /// A machine as a file names it.
 pub(super) fn machine(host: &Host, user: &str) -> Machine {
-    Machine {
-        name: host.container().to_owned(),
-        user: Some(user.to_owned()),
-        key_file: Some(host.key()),
-        known_hosts_file: Some(host.known_hosts()),
-        ..Machine::at(host.address())
-    }
+    host.machine(host.container(), user)
 }
 
 pub(super) fn on(machine: Machine) -> Place {
@@ -247,6 +241,11 @@ async fn lines_come_as_they_are_printed_and_what_prints_them_ends_when_nobody_li
         let error = lines.next().await.unwrap().unwrap_err();
         assert!(error.message.ends_with("broke off: wrong"), "{error}");
         assert!(lines.next().await.is_none());
+        // What it says last may come when it is known already that it ended.
+        let late = "(exec >&-; while kill -0 $$ 2>/dev/null; do :; done; echo 'last words' >&2) & exit 3";
+        let mut lines = shell.stream(rights, &Script::new(late, [])).await.unwrap();
+        let error = lines.next().await.unwrap().unwrap_err();
+        assert!(error.message.ends_with("last words"), "{error}");
         let whole: Vec<_> = shell.stream(rights, &Script::new("printf 'x\\ny'", [])).await.unwrap().collect().await;
         assert_eq!(whole.into_iter().map(Result::unwrap).collect::<Vec<_>>(), ["x", "y"]);
     }

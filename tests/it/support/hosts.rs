@@ -4,7 +4,9 @@ use std::fs::{File, TryLockError};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+use orch::model::{Machine, Place};
 
 use super::{Engine, wait_until};
 
@@ -142,6 +144,22 @@ impl Host {
             key.display(),
             known_hosts.display()
         )
+    }
+
+    /// What the library knows it as.
+    pub(crate) fn machine(&self, name: &str, user: &str) -> Machine {
+        Machine {
+            name: name.to_owned(),
+            user: Some(user.to_owned()),
+            key_file: Some(self.key()),
+            known_hosts_file: Some(self.known_hosts()),
+            ..Machine::at(&self.address)
+        }
+    }
+
+    /// The same as a place, by the name `h`.
+    pub(crate) fn place(&self, user: &str) -> Place {
+        Place::On(Arc::new(self.machine("h", user)))
     }
 
     /// What an ssh client's configuration has for it.

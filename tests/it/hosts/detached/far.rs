@@ -9,21 +9,11 @@ use orch::backend::host::Hosts;
 use orch::backend::ssh::{SshBackend, SshSettings};
 use orch::backend::{Command as Probe, Observer, OpContext, Operator, ProgressSink};
 use orch::model::{
-    Address, DigestKey, Instance, Machine, ObjectId, ObjectState, ObservedObject, OpId, Place, ProjectName, RemoteSpec,
-    Service, ServiceName, Spec, Text,
+    Address, DigestKey, Instance, ObjectId, ObjectState, ObservedObject, OpId, Place, ProjectName, RemoteSpec, Service,
+    ServiceName, Spec, Text,
 };
 
 use crate::support::{Engine, Fleet, Host};
-
-fn place(host: &Host, user: &str) -> Place {
-    Place::On(Arc::new(Machine {
-        name: "h".to_owned(),
-        user: Some(user.to_owned()),
-        key_file: Some(host.key()),
-        known_hosts_file: Some(host.known_hosts()),
-        ..Machine::at(host.address())
-    }))
-}
 
 fn backend(place: &Place) -> SshBackend {
     SshBackend::new(SshSettings {
@@ -86,7 +76,7 @@ fn shells(host: &Host) -> Vec<&'static str> {
 #[tokio::test]
 async fn a_host_without_systemd_runs_a_program_under_a_keeper() {
     let host = Fleet::own_without_systemd();
-    let place = place(&host, "root");
+    let place = host.place("root");
     for name in shells(&host) {
         host.sh(&format!("ln -sf {name} /bin/sh.new && mv -f /bin/sh.new /bin/sh"));
         // The facts are those of this shell.
@@ -136,7 +126,7 @@ async fn a_host_without_systemd_runs_a_program_under_a_keeper() {
 #[tokio::test]
 async fn a_reboot_is_seen_and_the_connection_is_not_what_keeps_it() {
     let host = Fleet::own_without_systemd();
-    let place = place(&host, "root");
+    let place = host.place("root");
     let spec = instance(shell(&place, "exec sleep 1001"));
     let id = {
         // The connection ends with what made it.
@@ -154,7 +144,7 @@ async fn a_reboot_is_seen_and_the_connection_is_not_what_keeps_it() {
     let object = until(&anew, &id, "it runs", |object| object.state == ObjectState::Running).await;
     assert_eq!((object.op_id.as_str(), object.drift.len()), ("run.2", 0));
     // The same without root's rights is another slot, in the home of the user.
-    let user = self::place(&host, "plain");
+    let user = host.place("plain");
     let (theirs, spec) = (backend(&user), instance(shell(&user, "exec sleep 1003")));
     let id = theirs.create(&context("run.1"), &spec).await.unwrap();
     let object = until(&theirs, &id, "it runs", |object| object.state == ObjectState::Running).await;

@@ -8,8 +8,8 @@ use orch::backend::host::Hosts;
 use orch::backend::systemd::{SystemdBackend, SystemdSettings};
 use orch::backend::{BackendError, Observer, OpContext, Operator, ProgressSink};
 use orch::model::{
-    Address, DigestKey, Drift, Exec, Instance, Machine, ObjectId, ObjectState, ObservedObject, OpId, Place,
-    ProjectName, Service, ServiceName, Spec, Text, UnitDefinition, UnitSource, UnitSpec,
+    Address, DigestKey, Drift, Exec, Instance, ObjectId, ObjectState, ObservedObject, OpId, Place, ProjectName,
+    Service, ServiceName, Spec, Text, UnitDefinition, UnitSource, UnitSpec,
 };
 
 use crate::support::Host;
@@ -20,16 +20,6 @@ pub(super) struct Bench<'h> {
     pub(super) place: Place,
     pub(super) backend: SystemdBackend,
     pub(super) scope: String,
-}
-
-pub(super) fn place(host: &Host, user: &str) -> Place {
-    Place::On(Arc::new(Machine {
-        name: "h".to_owned(),
-        user: Some(user.to_owned()),
-        key_file: Some(host.key()),
-        known_hosts_file: Some(host.known_hosts()),
-        ..Machine::at(host.address())
-    }))
 }
 
 impl<'h> Bench<'h> {
@@ -44,7 +34,7 @@ impl<'h> Bench<'h> {
     }
 
     pub(super) fn with(host: &'h Host, user: &str, scope: &str) -> Self {
-        let place = place(host, user);
+        let place = host.place(user);
         let scope = format!("{scope}{}", std::process::id());
         let settings = SystemdSettings {
             project: ProjectName::new("shop").unwrap(),

@@ -13,7 +13,7 @@ use orch::model::{
     RestartMode, Service, ServiceName, Spec, Text, Upload,
 };
 
-use super::bench::{address, context, place};
+use super::bench::{address, context};
 use crate::support::{Fleet, Host};
 
 struct Programs {
@@ -27,7 +27,7 @@ impl Programs {
             "systemctl stop 'orch-{project}-*'; rm -f /etc/systemd/system/orch-{project}-* \
              /etc/systemd/system/*.wants/orch-{project}-*; rm -rf /opt/{project} /var/lib/orch/{project}*; systemctl daemon-reload"
         ));
-        let place = place(host, "root");
+        let place = host.place("root");
         let settings = SshSettings {
             project: ProjectName::new(project).unwrap(),
             scope: format!("{project}{}", std::process::id()),

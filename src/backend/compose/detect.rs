@@ -1,9 +1,10 @@
 //! Which container stands for a service of a Compose project, and what is in a project's way.
 
-use bollard::models::{ContainerSummary, PortSummaryTypeEnum};
+use bollard::models::ContainerSummary;
 
 use super::look::{COMPOSE_PROJECT, COMPOSE_SERVICE};
 use super::{ComposeBackend, stamp};
+use crate::backend::docker::{names, ports};
 use crate::backend::ports::held;
 use crate::model::{ComposeService, ComposeSpec, Conflict, Protocol};
 
@@ -100,21 +101,6 @@ impl ComposeBackend {
         conflicts.dedup();
         conflicts
     }
-}
-
-fn names(container: &ContainerSummary) -> impl Iterator<Item = &str> {
-    container.names.iter().flatten().map(|name| name.trim_start_matches('/'))
-}
-
-fn ports(container: &ContainerSummary) -> impl Iterator<Item = (u16, Protocol)> {
-    container.ports.iter().flatten().filter_map(|port| {
-        let protocol = match port.typ {
-            Some(PortSummaryTypeEnum::UDP) => Protocol::Udp,
-            Some(PortSummaryTypeEnum::SCTP) => Protocol::Sctp,
-            _ => Protocol::Tcp,
-        };
-        Some((port.public_port?, protocol))
-    })
 }
 
 fn shown(container: &ContainerSummary) -> String {

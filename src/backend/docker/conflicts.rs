@@ -57,7 +57,8 @@ impl Site<'_> {
     }
 }
 
-fn ports(container: &ContainerSummary) -> impl Iterator<Item = (u16, Protocol)> {
+/// The ports of its host that a container has.
+pub(in crate::backend) fn ports(container: &ContainerSummary) -> impl Iterator<Item = (u16, Protocol)> {
     container.ports.iter().flatten().filter_map(|port| {
         let protocol = match port.typ {
             Some(PortSummaryTypeEnum::UDP) => Protocol::Udp,
@@ -68,7 +69,8 @@ fn ports(container: &ContainerSummary) -> impl Iterator<Item = (u16, Protocol)> 
     })
 }
 
-fn names(container: &ContainerSummary) -> impl Iterator<Item = &str> {
+/// The names of a container.
+pub(in crate::backend) fn names(container: &ContainerSummary) -> impl Iterator<Item = &str> {
     container.names.iter().flatten().map(|name| name.trim_start_matches('/'))
 }
 

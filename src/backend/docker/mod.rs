@@ -50,6 +50,7 @@ use crate::model::{
     Address, Conflict, Digest, Endpoint, FieldValue, Instance, ObjectId, ObservedObject, OpId, Pins, ProjectName,
     Reach, Service, Spec, Vantage,
 };
+pub(in crate::backend) use conflicts::{names, ports};
 pub(in crate::backend) use connect::{Engine, Engines};
 pub(in crate::backend) use error::{failed, is_missing};
 pub(in crate::backend) use inside::exec;

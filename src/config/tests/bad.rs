@@ -1,14 +1,6 @@
 //! What is said about bad definitions.
 
-use super::{Project, bad, process};
-
-/// Every problem names its place.
-#[track_caller]
-fn says(text: &str, problem: &str) {
-    let found = bad(text);
-    assert!(found.contains(problem), "expected {problem:?}, found:\n{found}");
-    assert!(found.lines().all(|line| line.starts_with("orch.yaml:")), "a place is missing:\n{found}");
-}
+use super::{Project, bad, process, says};
 
 fn services(list: &str) -> String {
     format!("services:\n{list}")

@@ -1,6 +1,6 @@
 //! Endpoints, references to them, and services with a backend for each deployment.
 
-use super::{Project, bad, docker, good, service, spec};
+use super::{Project, bad, docker, good, says, service, spec};
 use crate::model::{Condition, Endpoint, Kind, PortForward, Probe, Reference, Spec};
 
 const API: &str = "  api:
@@ -15,13 +15,6 @@ fn user(value: &str) -> String {
 
 fn with(services: &[&str]) -> String {
     format!("services:\n{}", services.concat())
-}
-
-#[track_caller]
-fn says(text: &str, problem: &str) {
-    let found = bad(text);
-    assert!(found.contains(problem), "expected {problem:?}, found:\n{found}");
-    assert!(found.lines().all(|line| line.starts_with("orch.yaml:")), "a place is missing:\n{found}");
 }
 
 #[test]

@@ -1,16 +1,8 @@
 //! What is said about bad machines, groups and services on them.
 
-use super::{Project, bad};
+use super::{Project, bad, says};
 
 const HOSTS: &str = "hosts:\n  web1: {address: 10.0.0.1, labels: {role: web}, facts: {zone: a}}\n  web2: 10.0.0.2\n  web: [web1, web2]\n  none: []\n";
-
-/// Every problem names its place.
-#[track_caller]
-fn says(text: &str, problem: &str) {
-    let found = bad(text);
-    assert!(found.contains(problem), "expected {problem:?}, found:\n{found}");
-    assert!(found.lines().all(|line| line.starts_with("orch.yaml:")), "a place is missing:\n{found}");
-}
 
 #[test]
 fn machines_are_checked() {

@@ -109,6 +109,14 @@ pub(super) fn bad(text: &str) -> String {
     Project::new(text).bad()
 }
 
+/// Checks that a text has a problem, and that every problem names its place.
+#[track_caller]
+pub(super) fn says(text: &str, problem: &str) {
+    let found = bad(text);
+    assert!(found.contains(problem), "expected {problem:?}, found:\n{found}");
+    assert!(found.lines().all(|line| line.starts_with("orch.yaml:")), "a place is missing:\n{found}");
+}
+
 pub(super) fn service<'l>(loaded: &'l Loaded, name: &str) -> &'l Service {
     &loaded.desired.services[&ServiceName::new(name).unwrap()]
 }

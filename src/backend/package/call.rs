@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::PackageSettings;
 use crate::backend::BackendError;
 use crate::backend::host::{Output, Rights, STORE, Script, Shell, Slot, USER_STORE};
+use crate::backend::systemd::units::JOURNAL;
 use crate::model::{ObjectId, Place, Text, UnitScope};
 
 macro_rules! script {
@@ -29,7 +30,7 @@ pub(super) const CONFIRM: &[&str] = &[COMMON, script!("confirm")];
 pub(super) const REMOVE: &[&str] = &[COMMON, script!("tidy"), script!("bring"), script!("remove")];
 pub(super) const LIST: &[&str] = &[COMMON, script!("list")];
 pub(super) const FREE: &[&str] = &[script!("free")];
-pub(super) const TAIL: &[&str] = &[COMMON, script!("tail")];
+pub(super) const TAIL: &[&str] = &[COMMON, JOURNAL, script!("tail")];
 pub(super) const HEALTH: &[&str] = &[COMMON, script!("health")];
 pub(super) const PROBE: &[&str] = &[COMMON, script!("probe")];
 /// The script that a machine goes back with by itself; it is kept there as a file.

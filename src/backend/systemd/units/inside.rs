@@ -10,6 +10,8 @@ use super::change::UnitSlot;
 use super::rights;
 use crate::backend::{Answer, BackendError, Command, ExecRequest, LogLine, LogQuery, LogStream};
 
+/// What chooses the log of a unit.
+pub(in crate::backend) const JOURNAL: &str = include_str!("scripts/journal.sh");
 const TAIL: &str = include_str!("scripts/tail.sh");
 const LOG: &str = include_str!("scripts/log.sh");
 const INSIDE: &str = include_str!("scripts/inside.sh");
@@ -24,8 +26,10 @@ impl UnitSlot {
     /// # Errors
     /// When the machine cannot be asked.
     pub async fn tail(&self, lines: usize) -> Result<Vec<String>, BackendError> {
-        let output =
-            self.shell().run(rights(self.manager()), &self.script(&[TAIL], [lines.to_string().as_str()])).await?;
+        let output = self
+            .shell()
+            .run(rights(self.manager()), &self.script(&[JOURNAL, TAIL], [lines.to_string().as_str()]))
+            .await?;
         Ok(output.text().lines().map(str::to_owned).collect())
     }
 
@@ -37,7 +41,7 @@ impl UnitSlot {
         let lines = query.lines.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
         let since = query.since.map(|since| format!("@{}", since.as_second())).unwrap_or_default();
         let follow = if query.follow { "follow" } else { "" };
-        let script = self.script(&[LOG], [lines.as_str(), &since, follow]);
+        let script = self.script(&[JOURNAL, LOG], [lines.as_str(), &since, follow]);
         let entries = self.shell().stream(rights(self.manager()), &script).await?;
         let wanted = move |line: &LogLine| query.since.is_none_or(|since| line.at.is_none_or(|at| at >= since));
         let lines = entries.map_ok(|entry| futures_util::stream::iter(parse(&entry).into_iter().map(Ok))).try_flatten();

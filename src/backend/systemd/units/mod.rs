@@ -23,6 +23,7 @@ mod show;
 
 pub use change::{UnitSlot, Verb};
 pub use definition::{Body, Definition, Piece, unit_folder};
+pub(in crate::backend) use inside::JOURNAL;
 pub use look::{Clock, Found, Manifest, SeenFile, look, look_as_root};
 pub(in crate::backend) use quote::{literal, span};
 pub use render::{Origin, render};

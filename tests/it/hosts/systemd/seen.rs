@@ -92,6 +92,10 @@ async fn what_cannot_start_or_does_not_stay_up_is_seen_as_that() {
         .await;
     let said = bench.backend.tail(&id, 20).await.unwrap();
     assert!(said.iter().any(|line| line.contains("/opt/not-there") && line.contains("No such file")), "{said:?}");
+    // As who notes crashes does it.
+    bench.host.sh("printf 'MESSAGE=it dumped core\\nCOREDUMP_UNIT=it-fails-missing.service\\n' | logger --journald");
+    let said = bench.backend.tail(&id, 20).await.unwrap();
+    assert!(said.iter().any(|line| line == "it dumped core"), "{said:?}");
     bench.backend.remove(&context("run.2"), &id, false).await.unwrap();
 
     let mut spec = bench.unit("it-fails-loop.service", "echo going down; exit 7");

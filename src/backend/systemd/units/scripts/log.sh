@@ -4,7 +4,8 @@
 read_manifest "$slot/manifest"
 lines=$1 since=$2 follow=$3
 chosen=
-each choose_log "$m_units"
+add_unit() { choose_log "$manager" "$1"; }
+each add_unit "$m_units"
 set -f
 # shellcheck disable=SC2086
 exec journalctl --quiet --no-pager --all --output=json --output-fields=MESSAGE --lines="$lines" \

@@ -158,16 +158,6 @@ disarm() {
     return 0
 }
 
-# Adds to `chosen`, for journalctl, what a unit logs and what is logged of it. The journal may be too late to see whose
-# a process is that ended at once, but systemd says for which unit it could not start it. $1: the unit.
-choose_log() {
-    if [ "$manager" = user ]; then
-        chosen="$chosen${chosen:+ +} _SYSTEMD_USER_UNIT=$1 _UID=$(id -u) + USER_UNIT=$1 _UID=$(id -u)"
-    else
-        chosen="$chosen${chosen:+ +} _SYSTEMD_UNIT=$1 + UNIT=$1 _UID=0"
-    fi
-}
-
 # The files that are not part of the slot any more go: $1 a path. Set `m_paths` to what stays.
 drop_file() {
     has "$m_paths" "$1" && return 0

@@ -5,7 +5,8 @@
 [ -f "$slot/manifest" ] || exit 0
 read_manifest "$slot/manifest"
 count=$1 chosen=
-each choose_log "$m_units"
+add_unit() { choose_log "$manager" "$1"; }
+each add_unit "$m_units"
 [ -n "$chosen" ] || exit 0
 [ "$manager" = user ] || journalctl --sync >/dev/null 2>&1
 set -f

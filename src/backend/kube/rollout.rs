@@ -1,6 +1,6 @@
 //! How far a set of workloads is, as one look at the API says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
 use serde_json::Value;
@@ -140,19 +140,25 @@ type Lists = BTreeMap<(String, &'static str), Vec<Value>>;
 pub(super) async fn look(api: &Api, wanted: &[KubeId]) -> Result<Rollout, BackendError> {
     let workloads: Vec<(&KubeId, &str, &(&str, &str, &str))> =
         wanted.iter().filter_map(|id| Some((id, id.namespace.as_deref()?, plural(id)?))).collect();
-    let mut asked: BTreeSet<(String, &'static str, &'static str)> = BTreeSet::new();
-    for (_, namespace, (kind, version, plural)) in &workloads {
-        asked.insert(((*namespace).to_owned(), version, plural));
+    let mut asked: BTreeMap<(String, &'static str, &'static str), &'static str> = BTreeMap::new();
+    for (_, namespace, (_, version, plural)) in &workloads {
+        // What is waited for is asked for as it is now: as it was before a change, it may well be up.
+        asked.insert(((*namespace).to_owned(), version, plural), "");
+    }
+    for (_, namespace, (kind, ..)) in &workloads {
+        let mut beside = |version, plural| {
+            // What the server has in memory will do: it only says more, and is asked again.
+            asked.entry(((*namespace).to_owned(), version, plural)).or_insert("?resourceVersion=0");
+        };
         if *kind != "PersistentVolumeClaim" {
-            asked.insert(((*namespace).to_owned(), "v1", "pods"));
+            beside("v1", "pods");
         }
         if *kind == "Deployment" {
-            asked.insert(((*namespace).to_owned(), "apps/v1", "replicasets"));
+            beside("apps/v1", "replicasets");
         }
     }
-    let lists = asked.into_iter().map(|(namespace, version, plural)| async move {
-        // What the server has in memory will do: it is asked again.
-        let list = api.list(&format!("{}?resourceVersion=0", path(version, &namespace, plural))).await?;
+    let lists = asked.into_iter().map(|((namespace, version, plural), query)| async move {
+        let list = api.list(&format!("{}{query}", path(version, &namespace, plural))).await?;
         Ok::<_, BackendError>(((namespace, plural), list))
     });
     let lists: Lists = try_join_all(lists).await?.into_iter().collect();

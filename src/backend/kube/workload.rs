@@ -11,6 +11,10 @@ pub(super) fn judge(live: &Value, pods: &[&Value]) -> Verdict {
     if live.pointer("/metadata/deletionTimestamp").is_some() {
         return Verdict::Progressing("it is being deleted".to_owned());
     }
+    if unseen(kind, live) {
+        // Pods that are in trouble may be of the definition before.
+        return Verdict::Progressing("its controller has not seen the change yet".to_owned());
+    }
     let verdict = match kind {
         "Deployment" => deployment(live),
         "StatefulSet" => stateful_set(live),
@@ -65,10 +69,10 @@ fn reason(condition: &Value) -> String {
     }
 }
 
-/// What a controller has not seen yet says nothing of what was applied.
-fn unseen(live: &Value) -> Option<Verdict> {
-    let (wanted, seen) = (number(live, "/metadata/generation"), number(live, "/status/observedGeneration"));
-    (seen < wanted).then(|| Verdict::Progressing("its controller has not seen the change yet".to_owned()))
+/// Whether the status that is told is that of the definition before: of a controller that says which one it has seen.
+fn unseen(kind: &str, live: &Value) -> bool {
+    let says = matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController");
+    says && number(live, "/status/observedGeneration") < number(live, "/metadata/generation")
 }
 
 /// How many pods are wanted; one where the definition does not say.
@@ -81,9 +85,6 @@ fn so_far(done: i64, of: i64, what: &str) -> Verdict {
 }
 
 fn deployment(live: &Value) -> Verdict {
-    if let Some(unseen) = unseen(live) {
-        return unseen;
-    }
     if let Some(late) = condition(live, "Progressing", "False")
         && late.get("reason").and_then(Value::as_str) == Some("ProgressDeadlineExceeded")
     {
@@ -109,9 +110,6 @@ fn deployment(live: &Value) -> Verdict {
 }
 
 fn stateful_set(live: &Value) -> Verdict {
-    if let Some(unseen) = unseen(live) {
-        return unseen;
-    }
     let wanted = wanted(live);
     let ready = number(live, "/status/readyReplicas");
     if ready < wanted {
@@ -136,9 +134,6 @@ fn stateful_set(live: &Value) -> Verdict {
 }
 
 fn daemon_set(live: &Value) -> Verdict {
-    if let Some(unseen) = unseen(live) {
-        return unseen;
-    }
     let wanted = number(live, "/status/desiredNumberScheduled");
     let (updated, available) =
         (number(live, "/status/updatedNumberScheduled"), number(live, "/status/numberAvailable"));
@@ -152,9 +147,6 @@ fn daemon_set(live: &Value) -> Verdict {
 }
 
 fn replica_set(live: &Value) -> Verdict {
-    if let Some(unseen) = unseen(live) {
-        return unseen;
-    }
     let (wanted, ready) = (wanted(live), number(live, "/status/readyReplicas"));
     if ready < wanted { so_far(ready, wanted, "are ready") } else { Verdict::Ready }
 }
@@ -210,6 +202,9 @@ mod tests {
     fn a_deployment_is_up_when_all_of_it_is_and_its_controller_has_seen_it() {
         assert_eq!(judge(&deployment(2, (3, 3), (2, 2, 2)), &[]), Verdict::Ready);
         assert!(progress(&judge(&deployment(2, (4, 3), (2, 2, 2)), &[])).contains("not seen"));
+        // The pods are those of the definition before.
+        let unseen = judge(&deployment(1, (4, 3), (1, 1, 0)), &[&waiting("ImagePullBackOff")]);
+        assert!(progress(&unseen).contains("not seen"));
         assert_eq!(progress(&judge(&deployment(2, (3, 3), (2, 1, 2)), &[])), "1 of 2 pods are updated");
         assert_eq!(progress(&judge(&deployment(2, (3, 3), (3, 2, 2)), &[])), "1 old pods still run");
         assert_eq!(progress(&judge(&deployment(2, (3, 3), (2, 2, 0)), &[])), "0 of 2 pods are available");

@@ -174,9 +174,11 @@ async fn a_package_runs_as_a_unit_and_goes_back_to_the_release_before() {
         assert_ne!(restarted.incarnation, back.incarnation);
 
         deployment.backend.remove(&op_of("r.6"), &id, true).await.unwrap();
-        let left = format!("ls -d '{}' /etc/systemd/system/orch-*; cat /proc/{pid}/comm", deployment.install_path);
-        let left = deployment.host.sh(&format!("{{ {left}; }} 2>/dev/null || true"));
-        assert!(!left.contains(&deployment.install_path) && !left.contains("my_app-"), "{left}");
+        // Units of other tests on the host stay.
+        let path = &deployment.install_path;
+        let unit = format!("grep -lF '# orch {} ' /etc/systemd/system/orch-*", scope_of(path));
+        let left = format!("ls -d '{path}'; {unit}; readlink /proc/{pid}/cwd | grep -F '{path}'");
+        assert_eq!(deployment.host.sh(&format!("{{ {left}; }} 2>/dev/null || true")), "");
         assert!(deployment.backend.list().await.unwrap().objects.is_empty());
     }
 }

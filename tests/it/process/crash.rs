@@ -47,15 +47,18 @@ async fn a_lost_process_is_stopped_made_again_or_restarted_and_never_doubled() {
     let bench = Bench::new();
     let make = bench.shell("echo $$ >> pids; exec sleep 600");
     let id = bench.create("run.1", &make).await.unwrap();
+    let starts = || bench.read("pids").lines().count();
+    eventually("a start", || starts() == 1).await;
     bench.kill_supervisor(&id).await;
     bench.backend.stop(&context("web", "run.2"), &id).await.unwrap();
     assert_eq!(bench.look(&id).await.pid, None);
     bench.create("run.1", &make).await.unwrap();
+    eventually("two starts", || starts() == 2).await;
     bench.kill_supervisor(&id).await;
     bench.backend.restart(&context("web", "run.3"), &id, &make.instance()).await.unwrap();
     let object = bench.look(&id).await;
     assert_eq!((object.state, object.op_id.as_str()), (ObjectState::Running, "run.3"));
-    eventually("three starts", || bench.read("pids").lines().count() == 3).await;
+    eventually("three starts", || starts() == 3).await;
     let running: Vec<u32> =
         bench.read("pids").lines().map(|pid| pid.parse().unwrap()).filter(|pid| alive(*pid)).collect();
     assert_eq!(running, [object.pid.unwrap()]);

@@ -16,9 +16,9 @@ use super::plan::{PlanOptions, Planned, check_key, plan_from};
 use super::{OpError, Project, saved};
 use crate::event::{EventSink, RunOutcome, What};
 use crate::execute::{self, Ask, RunReport, Signal, Work};
-use crate::model::{Address, Digest, DigestKey, RunId};
+use crate::model::{Digest, DigestKey, RunId};
 use crate::plan::{Plan, PlanFile};
-use crate::state::{LockHolder, LockRequest, Locked, Record, RunHeader, RunRecord};
+use crate::state::{LockHolder, LockRequest, Locked, RunHeader, RunRecord};
 use crate::sys::{self, Durability};
 
 /// How the lock is taken.
@@ -97,30 +97,20 @@ pub(super) fn take_lock(
 }
 
 impl<'p> Prepared<'p> {
-    fn new(
+    pub(super) fn new(
         project: &'p Project,
         locked: Locked,
-        planned: Planned,
+        mut planned: Planned,
         lock: &LockOptions,
         saved: Option<(Digest, usize)>,
     ) -> Result<Self, OpError> {
         let run = RunId::generate(project.now())?;
+        // The backends know of what is taken over while the steps that record it do so.
+        if let Some(taken) = &planned.taken {
+            let records = taken.records(&run, &planned.plan, &planned.state, project.now());
+            planned.state.records.extend(records);
+        }
         Ok(Self { project, locked, planned, verb: lock.doing.clone(), run, saved, notices: Vec::new() })
-    }
-
-    /// A run that only records what runs: the steps write what `records` says of them, and the
-    /// backends know of it while they do.
-    pub(super) fn adopting(
-        project: &'p Project,
-        locked: Locked,
-        planned: Planned,
-        lock: &LockOptions,
-        records: impl FnOnce(&RunId) -> Vec<(Address, Record)>,
-    ) -> Result<Self, OpError> {
-        let mut prepared = Self::new(project, locked, planned, lock, None)?;
-        let records = records(&prepared.run);
-        prepared.planned.state.records.extend(records);
-        Ok(prepared)
     }
 
     /// The same with more that the user should know.
@@ -190,7 +180,11 @@ impl<'p> Prepared<'p> {
         let observed =
             observe::list(&self.project.observers(&self.project.key()?, self.locked.state()), self.locked.state())
                 .await?;
-        saved::check_fingerprints(&self.planned.plan, &observed)
+        saved::check_fingerprints(&self.planned.plan, &observed)?;
+        match &self.planned.taken {
+            Some(taken) => taken.check().await,
+            None => Ok(()),
+        }
     }
 
     /// Executes the plan, and records the run.
@@ -206,7 +200,7 @@ impl<'p> Prepared<'p> {
         let folder = self.run_folder()?;
         let notices = self.notices();
         let Self { project, locked, planned, verb, run, saved, notices: _ } = self;
-        let Planned { plan, instances, state } = planned;
+        let Planned { plan, instances, state, .. } = planned;
         let runs = project.store.runs();
         keep_plan(&folder, &plan)?;
         let who = format!("{}@{}", sys::user(), sys::host());

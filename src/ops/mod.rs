@@ -30,6 +30,7 @@ mod render;
 mod saved;
 mod schema;
 mod status;
+mod takeover;
 
 pub use crate::backend::{ExecRequest, LogLine, LogQuery, Terminal};
 pub use adopt::{AdoptTarget, Adopting, prepare_adoption};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::OpError;
-use crate::backend::{self, Observers};
+use crate::backend::{self, Listing, Observers};
 use crate::health::{self, ProbeEnv};
 use crate::model::{
     Address, BackendKind, Exit, HealthCheck, Instance, Kind, ObjectId, ObjectState, Observation, ObservedObject, Probe,
@@ -26,6 +26,21 @@ pub(super) enum Probing {
     Settled,
 }
 
+/// What every backend has, of whatever the file wants.
+pub(super) type Listings = Vec<Listing>;
+
+/// Asks every backend what it has. It takes nothing of the file, so that it can be asked while the file's services are
+/// still being found out in full.
+///
+/// # Errors
+/// When a backend cannot be asked.
+pub(super) async fn ask(observers: &Observers) -> Result<Listings, OpError> {
+    let listings = observers.iter().map(|(kind, observer)| async move {
+        observer.list().await.map_err(|error| OpError::backend(format!("looking at backend {kind}"), error))
+    });
+    futures_util::future::try_join_all(listings).await
+}
+
 /// Looks at everything of a project: the objects by address, what stands in the way of those that
 /// are not up, and the health of those that are.
 ///
@@ -33,12 +48,13 @@ pub(super) enum Probing {
 /// When a backend cannot be asked.
 pub(super) async fn observe(
     observers: &Observers,
+    listings: Listings,
     desired: &BTreeMap<Address, Instance>,
     recorded: &State,
     env: &ProbeEnv,
     probing: Probing,
 ) -> Result<BTreeMap<Address, Observation>, OpError> {
-    let mut observed = look(observers, desired, recorded).await?;
+    let mut observed = by_address(listings, desired, recorded);
     conflicts(observers, desired, &mut observed).await?;
     if probing == Probing::Skip {
         return Ok(observed);
@@ -121,21 +137,19 @@ fn is_undecided(found: &Observation, instance: &Instance, now: Timestamp) -> boo
 /// that is stamped into it. They differ after `orch state mv`, until the next apply.
 /// What is on a machine that could not be asked is taken to be as it is recorded.
 pub(super) async fn list(observers: &Observers, recorded: &State) -> Result<BTreeMap<Address, Observation>, OpError> {
-    look(observers, &BTreeMap::new(), recorded).await
+    Ok(by_address(ask(observers).await?, &BTreeMap::new(), recorded))
 }
 
-async fn look(
-    observers: &Observers,
+fn by_address(
+    listings: Listings,
     desired: &BTreeMap<Address, Instance>,
     recorded: &State,
-) -> Result<BTreeMap<Address, Observation>, OpError> {
+) -> BTreeMap<Address, Observation> {
     let owned = recorded.records.iter().filter_map(|(address, record)| Some((record.object.as_ref()?, address)));
     let owners: BTreeMap<&ObjectId, &Address> = owned.collect();
     let mut observed: BTreeMap<Address, Observation> = BTreeMap::new();
     let mut unreachable: BTreeMap<String, String> = BTreeMap::new();
-    let listings = observers.iter().map(|(kind, observer)| async move { (kind, observer.list().await) });
-    for (kind, listing) in futures_util::future::join_all(listings).await {
-        let listing = listing.map_err(|error| OpError::backend(format!("looking at backend {kind}"), error))?;
+    for listing in listings {
         unreachable.extend(listing.unreachable.into_iter().map(|(host, error)| (host, error.message)));
         for object in listing.objects {
             let address = owners.get(&object.id).copied().unwrap_or(&object.address).clone();
@@ -148,7 +162,7 @@ async fn look(
     for found in observed.values_mut() {
         found.objects.sort_by(|a, b| a.op_id.cmp(&b.op_id));
     }
-    Ok(observed)
+    observed
 }
 
 /// Puts in what is recorded of instances whose machine could not be asked.

@@ -5,13 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::observe::{Probing, as_recorded, observe};
+use futures_util::future::try_join;
+
+use super::observe::{Probing, as_recorded, ask, observe};
 use super::project::instances;
-use super::{OpError, Project, adopt, lan, pins, render};
+use super::takeover::Takeover;
+use super::{OpError, Project, lan, pins, render};
+use crate::backend::Observers;
 use crate::model::{
-    Address, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, Service, ServiceName, Spec,
+    Address, Desired, DigestKey, ExternalSpec, Instance, Observation, OnFailure, Pins, RunId, Service, ServiceName,
+    Spec,
 };
-use crate::plan::{Mode, Plan, PlanFile, PlanInput, Request, Verb, plan, plan_verb};
+use crate::plan::{Mode, Plan, PlanFile, PlanInput, Request, Verb, Warning, add_adoptions, plan, plan_verb};
 use crate::state::{Record, State};
 use crate::sys::{self, Durability};
 
@@ -23,6 +28,8 @@ pub struct Planned {
     pub instances: BTreeMap<Address, Instance>,
     /// What is recorded.
     pub state: State,
+    /// What is taken over that was not made by orch.
+    pub(super) taken: Option<Takeover>,
 }
 
 /// How a plan is to be made.
@@ -61,39 +68,105 @@ pub(super) async fn plan_from(
 ) -> Result<Planned, OpError> {
     check_project(project, &state)?;
     let observers = project.observers(key, &state);
-    // What goes down, or is only recorded anew, needs no image.
-    let (pins, notes) = match (&options.pins, options.verb, options.request.mode) {
-        (Some(reviewed), ..) => (reviewed.clone(), Vec::new()),
-        (None, None, Mode::Apply) => pins::resolve(project, &observers, &state).await?,
-        _ => (pins::recorded(&state), Vec::new()),
-    };
     let asks = options.verb.is_none() && options.request.mode == Mode::Apply && !options.no_refresh;
-    let off_lan = if asks { lan::check(&project.loaded.desired.lan_hosts).await? } else { Vec::new() };
-    // What goes down, or is only recorded anew, need not be known in full.
-    let desired = match (options.verb, options.request.mode) {
-        (None, Mode::Apply) => render::resolve(project, &observers).await?,
-        _ => Cow::Borrowed(&project.loaded.desired),
+    let looking = async {
+        match options.no_refresh {
+            true => Ok(None),
+            false => ask(&observers).await.map(Some),
+        }
     };
+    // What is wanted and what is there is found out at the same time.
+    let wanted = want(project, options, &observers, &state, asks);
+    let (listings, Wanted { desired, pins, notes }) = try_join(looking, wanted).await?;
     let mut instances = instances(&desired, key, &state, &pins);
     for (address, record) in state.records.iter().filter(|(address, _)| options.leave.contains(&address.service)) {
         if let Some(instance) = instances.get_mut(address) {
             *instance = instance.clone().as_recorded(&record.fields, record.revision);
         }
     }
-    let observed = match options.no_refresh {
-        true => as_recorded(&state),
-        false => {
+    let observed = match listings {
+        None => as_recorded(&state),
+        Some(listings) => {
             let probing = if options.request.mode == Mode::Apply { Probing::Settled } else { Probing::Skip };
-            observe(&observers, &instances, &state, &project.probe_env(), probing).await?
+            observe(&observers, listings, &instances, &state, &project.probe_env(), probing).await?
         }
     };
-    let mut plan = decide(project, options, &state, &instances, &observed, &pins, key)?;
-    plan.warnings.extend(notes.into_iter().chain(off_lan));
-    if asks {
-        plan.warnings.extend(adopt::proposals(&plan, &observers, &instances, key).await);
+    let plan = decide(project, options, &state, &instances, &observed, &pins, key)?;
+    let planned = Planned { plan, instances, state, taken: None };
+    let mut planned = match asks {
+        true => take_over(project, options, planned, observed, &observers, key).await?,
+        false => planned,
+    };
+    planned.plan.warnings.extend(notes);
+    if options.verb.is_some() {
+        planned.instances = as_applied(planned.instances, &planned.state);
     }
-    let instances = if options.verb.is_some() { as_applied(instances, &state) } else { instances };
-    Ok(Planned { plan, instances, state })
+    Ok(planned)
+}
+
+/// What is wanted, as far as it takes a backend or a machine to say so.
+struct Wanted<'p> {
+    desired: Cow<'p, Desired>,
+    pins: Pins,
+    /// What to tell about it.
+    notes: Vec<Warning>,
+}
+
+async fn want<'p>(
+    project: &'p Project,
+    options: &PlanOptions,
+    observers: &Observers,
+    state: &State,
+    asks: bool,
+) -> Result<Wanted<'p>, OpError> {
+    // What goes down, or is only recorded anew, needs no image.
+    let (pins, mut notes) = match (&options.pins, options.verb, options.request.mode) {
+        (Some(reviewed), ..) => (reviewed.clone(), Vec::new()),
+        (None, None, Mode::Apply) => pins::resolve(project, observers, state).await?,
+        _ => (pins::recorded(state), Vec::new()),
+    };
+    if asks {
+        notes.extend(lan::check(&project.loaded.desired.lan_hosts).await?);
+    }
+    // Nor need it be known in full.
+    let desired = match (options.verb, options.request.mode) {
+        (None, Mode::Apply) => render::resolve(project, observers).await?,
+        _ => Cow::Borrowed(&project.loaded.desired),
+    };
+    Ok(Wanted { desired, pins, notes })
+}
+
+/// Plans anew around what runs already and says itself that it is what the plan would make, as if it were recorded:
+/// steps of their own record it.
+async fn take_over(
+    project: &Project,
+    options: &PlanOptions,
+    planned: Planned,
+    mut observed: BTreeMap<Address, Observation>,
+    observers: &Observers,
+    key: &DigestKey,
+) -> Result<Planned, OpError> {
+    let Some((taken, warnings)) = Takeover::of_plan(&planned.plan, observers, &planned.instances, key).await else {
+        return Ok(planned);
+    };
+    let Planned { mut plan, state, .. } = planned;
+    let mut instances = planned.instances.clone();
+    let op_id = RunId::generate(project.now())?.op(0);
+    let mut as_if = state.clone();
+    as_if.records.extend(taken.as_if(&op_id, &state, project.now()));
+    observed.extend(taken.observed(&op_id));
+    for found in &taken.found {
+        instances.insert(found.instance.address.clone(), found.instance.clone());
+    }
+    let mut around = decide(project, options, &as_if, &instances, &observed, &plan.pins, key)?;
+    if around.steps.iter().any(|step| taken.has(&step.address)) {
+        // What is to be changed at once, say because it follows another service, is better recorded before.
+        plan.warnings.extend(taken.proposals());
+        return Ok(Planned { plan, state, ..planned });
+    }
+    add_adoptions(&mut around, &taken.found);
+    around.warnings.extend(warnings);
+    Ok(Planned { plan: around, instances, state, taken: Some(taken) })
 }
 
 fn decide(

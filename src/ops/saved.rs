@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::try_join;
+
 use super::observe::list;
 use super::plan::{PlanOptions, Planned, plan_from};
 use super::project::instances;
+use super::takeover::Takeover;
 use super::{OpError, Project, render};
 use crate::model::{Address, DigestKey, Input, InputKind, Observation};
 use crate::plan::{self, Mode, Plan, PlanFile, StepId};
@@ -90,11 +93,19 @@ fn check_inputs(plan: &Plan, now: &[Input]) -> Result<(), OpError> {
 
 async fn whole(project: &Project, plan: Plan, state: &State, key: &DigestKey) -> Result<Planned, OpError> {
     let observers = project.observers(key, state);
-    check_fingerprints(&plan, &list(&observers, state).await?)?;
-    let instances = match plan.mode {
-        Mode::Apply => instances(&*render::resolve(project, &observers).await?, key, state, &plan.pins),
-        _ => project.instances(key, state, &plan.pins),
+    let wanted = async {
+        Ok(match plan.mode {
+            Mode::Apply => instances(&*render::resolve(project, &observers).await?, key, state, &plan.pins),
+            _ => project.instances(key, state, &plan.pins),
+        })
     };
+    let (found, instances) = try_join(list(&observers, state), wanted).await?;
+    check_fingerprints(&plan, &found)?;
+    let mut instances = instances;
+    let taken = Takeover::reviewed(&plan, &observers, &instances, key).await?;
+    for found in taken.iter().flat_map(|taken| &taken.found) {
+        instances.insert(found.instance.address.clone(), found.instance.clone());
+    }
     let is_other = |step: &&plan::Step| {
         let wanted = instances.get(&step.address).map(|instance| instance.revision);
         step.revision.is_some() && wanted.is_some() && step.revision != wanted
@@ -105,7 +116,7 @@ async fn whole(project: &Project, plan: Plan, state: &State, key: &DigestKey) ->
             AGAIN,
         ));
     }
-    Ok(Planned { plan, instances, state: state.clone() })
+    Ok(Planned { plan, instances, state: state.clone(), taken })
 }
 
 /// Refuses a plan when something that it touches is not what it was.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::observe::{Probing, observe};
+use super::observe::{Probing, ask, observe};
 use super::{OpError, Project, pins};
 use crate::model::{Address, Observation};
 use crate::report::StatusRow;
@@ -24,8 +24,9 @@ pub async fn status(project: &Project, services: &[String]) -> Result<Status, Op
     let state = project.store.read()?;
     let key = project.key()?;
     let instances = project.instances(&key, &state, &pins::recorded(&state));
-    let observed =
-        observe(&project.observers(&key, &state), &instances, &state, &project.probe_env(), Probing::Once).await?;
+    let observers = project.observers(&key, &state);
+    let listings = ask(&observers).await?;
+    let observed = observe(&observers, listings, &instances, &state, &project.probe_env(), Probing::Once).await?;
     let chosen = choose(services, addresses(&state, instances.keys()))?;
     let nothing = Observation::default();
     let row = |address: Address| {

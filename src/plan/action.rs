@@ -138,8 +138,15 @@ pub enum Reason {
     },
     /// It was stopped by `orch stop`.
     WasStopped,
-    /// Something that runs already is taken over.
+    /// Something of orch's that runs already is taken over.
     FoundRunning,
+    /// Something that is not of orch's making runs already, and is taken over.
+    RunsAlready {
+        /// What its backend calls it.
+        name: String,
+        /// Why it is taken for the instance: `label com.docker.compose.service=web`.
+        matched_by: String,
+    },
     /// `lifecycle.replace_triggered_by`, or a dependency with `restart: true`.
     FollowsDependency {
         /// The service that is replaced or restarted.
@@ -190,6 +197,7 @@ impl fmt::Display for Reason {
             Self::Interrupted { run } => write!(f, "run {run} was interrupted while it worked on it"),
             Self::WasStopped => f.write_str("stopped by `orch stop`"),
             Self::FoundRunning => f.write_str("runs already but is not recorded"),
+            Self::RunsAlready { name, matched_by } => write!(f, "{name} runs already ({matched_by})"),
             Self::FollowsDependency { service } => write!(f, "follows {service}"),
             Self::Moved { from } => write!(f, "moves from backend {from}"),
             Self::Renamed { from } => write!(f, "renamed from {from}"),

@@ -1,8 +1,8 @@
-//! What `orch adopt` would take over, and the plan that records it.
+//! What is taken over, and the steps that record it.
 
 use super::input::PlanInput;
 use super::planner::{plan_of, timeout_ms};
-use super::{Action, Change, Plan, Reason, Step, StepId};
+use super::{Action, Change, Plan, Reason, Step, StepId, TakenOver};
 use crate::model::{Address, Instance};
 
 /// What was found to take over.
@@ -52,17 +52,41 @@ pub struct Disputed {
     pub names: Vec<String>,
 }
 
-/// Plans to record what runs, as these instances have it. No step touches anything, so that none
-/// waits for another.
+/// Something to take over, as the instance that it is recorded as: as it is, whatever the file wants.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The instance.
+    pub instance: Instance,
+    /// What it is.
+    pub object: TakenOver,
+    /// Why it is taken over.
+    pub reason: Reason,
+}
+
+/// Plans to record what was found, and nothing else.
 #[must_use]
-pub fn plan_adoption(input: &PlanInput<'_>, observed: &[Instance]) -> Plan {
-    let step = |(place, instance): (usize, &Instance)| Step {
-        id: StepId(u32::try_from(place + 1).unwrap_or(u32::MAX)),
+pub fn plan_adoption(input: &PlanInput<'_>, found: &[Found]) -> Plan {
+    let mut plan = plan_of(input);
+    add_steps(&mut plan, found);
+    plan
+}
+
+/// Adds to a plan, which was made as if what was found were recorded already, the steps that record it.
+pub fn add_adoptions(plan: &mut Plan, found: &[Found]) {
+    plan.unchanged = plan.unchanged.saturating_sub(found.len());
+    add_steps(plan, found);
+}
+
+/// No such step touches anything, so that none waits for another, nor another for it.
+fn add_steps(plan: &mut Plan, found: &[Found]) {
+    let place = plan.steps.len() + 1;
+    let step = |(place, Found { instance, object, reason }): (usize, &Found)| Step {
+        id: StepId(u32::try_from(place).unwrap_or(u32::MAX)),
         address: instance.address.clone(),
         renamed_from: None,
         backend: instance.service.spec.backend(),
         action: Action::Adopt,
-        reason: Reason::FoundRunning,
+        reason: reason.clone(),
         stops_first: None,
         changes: Vec::new(),
         parts: Vec::new(),
@@ -76,9 +100,10 @@ pub fn plan_adoption(input: &PlanInput<'_>, observed: &[Instance]) -> Plan {
         confirm_ms: None,
         revision: Some(instance.revision),
         adopts: None,
+        takes_over: Some(object.clone()),
         fingerprint: None,
         timeout_ms: timeout_ms(Some(instance)),
         expected_ms: None,
     };
-    Plan { steps: observed.iter().enumerate().map(step).collect(), ..plan_of(input) }
+    plan.steps.extend((place..).zip(found).map(step));
 }

@@ -20,7 +20,7 @@ mod verbs;
 mod tests;
 
 pub use action::{Action, Reason, ReplaceOrder};
-pub use adopt::{Adoptable, Adoption, Disputed, plan_adoption};
+pub use adopt::{Adoptable, Adoption, Disputed, Found, add_adoptions, plan_adoption};
 pub use check::check;
 pub use diff::changes;
 pub use error::PlanError;
@@ -30,6 +30,6 @@ pub use parts::{Part, PartAction};
 pub use planner::{fingerprint, found_at, plan};
 pub use step::{
     Change, Disruption, DriftNote, GateBy, Milestone, Mode, Need, ObjectRef, Operation, PLAN_FORMAT, Plan, PlanSource,
-    Roll, Step, StepId, Summary, Warning,
+    Roll, Step, StepId, Summary, TakenOver, Warning,
 };
 pub use verbs::{Verb, plan_verb};

@@ -118,6 +118,7 @@ fn into_step(id: StepId, wave: u32, needs: Vec<Need>, address: Address, draft: D
         confirm_ms: strategy.and_then(|strategy| strategy.confirm).filter(|_| confirms).map(millis),
         revision: draft.wanted.map(|wanted| wanted.revision),
         adopts,
+        takes_over: None,
         fingerprint: draft.fingerprint,
         timeout_ms: draft.timeout_ms,
         expected_ms: draft.record.map(|record| record.took_ms).filter(|_| draft.wanted.is_some()),

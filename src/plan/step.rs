@@ -165,6 +165,9 @@ pub struct Step {
     /// The op-id that the object carries which the step takes over as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopts: Option<OpId>,
+    /// What the step takes over that was not made by orch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_over: Option<TakenOver>,
     /// What was observed when the plan was made; apply refuses when it differs. `None` when the plan
     /// was made without looking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,6 +177,16 @@ pub struct Step {
     /// How long the same step took before, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_ms: Option<u64>,
+}
+
+/// Something that runs, is not of orch's making, and becomes an instance as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct TakenOver {
+    /// The object.
+    pub object: ObjectId,
+    /// Which of its lives was seen; apply refuses when it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<String>,
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -163,6 +163,7 @@ fn step(
         confirm_ms: None,
         revision: (action != Action::Stop).then_some(record.revision),
         adopts,
+        takes_over: None,
         fingerprint: input.looked.then(|| fingerprint(found)),
         timeout_ms: timeout_ms(input.desired.get(address)),
         expected_ms: None,

@@ -75,6 +75,7 @@ pub(super) fn step(id: u32, address: &str, action: Action) -> Step {
         revision: None,
         renamed_from: None,
         adopts: None,
+        takes_over: None,
         fingerprint: None,
         timeout_ms: 300_000,
         expected_ms: None,

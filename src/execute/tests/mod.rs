@@ -44,6 +44,7 @@ pub(super) fn step(id: u32, address: &str) -> Step {
         confirm_ms: None,
         revision: Some(Digest::of(b"")),
         adopts: None,
+        takes_over: None,
         fingerprint: None,
         timeout_ms: 1000,
         expected_ms: None,

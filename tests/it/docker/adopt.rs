@@ -76,16 +76,16 @@ fn a_compose_service_goes_on_running_as_orchs() {
 #[test]
 fn what_is_other_than_the_file_is_taken_over_and_the_difference_is_planned() {
     let shop = Deployment::new("services: {}\n");
-    // An image by a name of its own: containers of other tests are nothing to be matched by.
+    // A service and an image by names of their own: containers of other tests are nothing to be matched by.
     let image = format!("orch-test/{}:1", shop.name());
     shop.engine().docker(&["tag", "orch-test/web:1", &image]);
     let wanted = service(&shop, "env: {LEVEL: info}, memory: 64m, command: [web, wait]");
-    shop.yaml(&wanted.replace("orch-test/web:1", &image));
+    shop.yaml(&wanted.replace("orch-test/web:1", &image).replace("web:\n", "till:\n"));
     let args =
         ["--env", "LEVEL=debug", "--env", "DB_PASS=hunter22", "--dns", "127.0.0.1", "orch-test/web:2", "web", "wait"];
-    let web = by_compose(&shop, "elsewhere", "web", 1, &args);
+    let web = by_compose(&shop, "elsewhere", "till", 1, &args);
     let before = life(&shop, &web);
-    let named = format!("web={0}-elsewhere-web-1", shop.name());
+    let named = format!("till={0}-elsewhere-till-1", shop.name());
     let ran = shop.orch(&["adopt", "--auto-approve"]).ok();
     ran.says(&["of the Compose project elsewhere", "Nothing was found to take over", &format!("`{named}`")]);
     let ran = shop.orch(&["adopt", &named, "--auto-approve"]).ok();
@@ -101,6 +101,44 @@ fn what_is_other_than_the_file_is_taken_over_and_the_difference_is_planned() {
     shop.orch(&["destroy", "--auto-approve"]).ok();
     assert!(shop.engine().inspect(&web).is_null(), "what was taken over is taken down");
     shop.engine().docker(&["rmi", &image]);
+}
+
+#[test]
+fn a_plan_takes_over_what_says_what_it_is() {
+    let shop = Deployment::new("services: {}\n");
+    let more = "  other:\n    backend: {type: process, binary: sleep, args: [\"1000\"]}\n    dependencies: [web]\n";
+    let wanted = service(&shop, "env: {LEVEL: info}") + more;
+    shop.yaml(&wanted);
+    let start = |level: &str| {
+        by_compose(&shop, shop.name(), "web", 1, &["--env", &format!("LEVEL={level}"), "orch-test/web:1"])
+    };
+    let first = start("info");
+    let name = format!("{0}-{0}-web-1", shop.name());
+    let takes = format!("= adopt web (docker)  — {name} runs already (label com.docker.compose.service=web)");
+    shop.orch(&["plan", "--out", "change.plan"]).ok().says(&[&takes, "1 to create, 1 to adopt"]);
+    // What was reviewed is not what runs now.
+    shop.engine().docker(&["rm", "--force", &first]);
+    let web = start("info");
+    let refused = shop.orch(&["apply", "change.plan"]).exits(3);
+    refused.says(&["what runs as web changed since it was shown"]);
+    assert_eq!(shop.state()["state"]["records"].as_object().unwrap().len(), 0);
+
+    let before = life(&shop, &web);
+    shop.on_terminal("apply", "yes\n").end().ok().says(&[&takes, "adopted"]);
+    assert_eq!(life(&shop, &web), before);
+    shop.orch(&["plan"]).ok().says(&["No changes"]);
+    shop.orch(&["destroy", "--auto-approve"]).ok();
+    assert!(shop.engine().inspect(&web).is_null(), "what was taken over is taken down");
+
+    // What differs is taken over first, and changed by the next apply.
+    let web = start("debug");
+    let before = life(&shop, &web);
+    let differs = "is other than the file in env.LEVEL: it is taken over as it is, and the next apply replaces it";
+    shop.orch(&["plan", "--out", "change.plan"]).ok().says(&[&takes, differs]);
+    shop.orch(&["apply", "change.plan"]).ok();
+    assert_eq!(life(&shop, &web), before);
+    shop.plans(&[], &["web replace"]);
+    shop.orch(&["destroy", "--auto-approve"]).ok();
 }
 
 #[test]

@@ -127,19 +127,16 @@ fn what_compose_runs_is_taken_over_as_it_is() {
     shop.set_env("API_TOKEN", "hunter23");
     shop.orch(&["validate"]).ok();
 
-    // Before it is taken over, the plan says what to do about what runs.
-    let planned = shop.orch(&["plan"]).ok();
+    // What runs is taken over as it is; only the job is to be made.
+    let planned = shop.orch(&["plan", "--out", "change.plan"]).ok();
     for container in ["db-1", "web-1", "copies-1", "copies-2"] {
         let name = format!("{}-{container} runs already", shop.name());
         assert!(planned.out.contains(&name), "{name}: {planned}");
     }
-    let planned = planned.says(&["as the file wants it: `orch adopt` takes it over and leaves it alone"]);
+    let planned = planned.says(&["Plan: 1 to create, 7 to adopt"]);
     planned.does_not_say(&["other than the file", "hunter2"]);
-
-    shop.orch(&["adopt", "--auto-approve"]).ok().does_not_say(&["other than the file"]);
     assert_eq!(lives(&shop), before);
-    shop.plans(&[], &["migrate create"]);
-    shop.apply();
+    shop.orch(&["apply", "change.plan"]).ok().does_not_say(&["hunter2"]);
     assert_eq!(lives(&shop), before, "the job has run, and nothing else was touched");
     shop.orch(&["plan"]).ok().says(&["No changes"]);
 
@@ -171,7 +168,7 @@ fn what_changed_since_is_told_as_a_difference() {
     shop.write("compose.yaml", file("debug"));
     shop.orch(&["import", "compose", "-o", "orch.yaml", "--force"]).ok();
     shop.orch(&["plan"]).ok().says(&["other than the file in env.LEVEL", "the next apply replaces it"]);
-    shop.orch(&["adopt", "--auto-approve"]).ok();
+    shop.apply();
     assert_eq!(lives(&shop), before);
     shop.plans(&[], &["web replace"]);
 }

@@ -11,7 +11,7 @@ use super::managed;
 use super::places::{clusters, places};
 use crate::backend::compose::{ComposeBackend, ComposeSettings};
 use crate::backend::docker::{DockerBackend, DockerSettings, Known};
-use crate::backend::helm::{HelmBackend, HelmSettings, Known as KnownRelease};
+use crate::backend::helm::{Helm, HelmBackend, HelmSettings, Known as KnownRelease};
 use crate::backend::host::Hosts;
 use crate::backend::kube::Kube;
 use crate::backend::kubernetes::{KubernetesBackend, KubernetesSettings};
@@ -56,6 +56,7 @@ pub struct Project {
     hosts: Hosts,
     /// The clusters that it reaches, likewise.
     kube: Arc<Kube>,
+    helm: Arc<Helm>,
     options: Options,
 }
 
@@ -86,7 +87,8 @@ impl Project {
             None => loaded.desired.settings.state_dir.clone(),
         };
         let kube = Arc::new(Kube::new(options.load.env.clone()));
-        Ok(Self { store: Store::at(state_dir), loaded, hosts: Hosts::default(), kube, options })
+        let helm = Arc::new(Helm::new(options.load.env.clone()));
+        Ok(Self { store: Store::at(state_dir), loaded, hosts: Hosts::default(), kube, helm, options })
     }
 
     /// What it was opened with.
@@ -298,7 +300,7 @@ impl Project {
             places,
             known: known.collect(),
         };
-        Some(Arc::new(HelmBackend::new(settings, self.kube.clone())))
+        Some(Arc::new(HelmBackend::new(settings, self.kube.clone(), self.helm.clone())))
     }
 
     fn process(&self) -> Arc<ProcessBackend> {

@@ -12,6 +12,7 @@
 //! it has no definition's revision, so that the next plan changes the release again, and first takes it back to the
 //! revision that is deployed; one that never was deployed is uninstalled.
 
+mod chance;
 mod observe;
 mod operate;
 mod place;
@@ -26,7 +27,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use tokio::sync::{Mutex, OnceCell};
 
 use super::kube::Kube;
 use super::{
@@ -39,7 +39,7 @@ use crate::model::{
 };
 use place::Place;
 use stamp::Owner;
-use tool::Helm;
+pub use tool::Helm;
 
 /// What the backend is told about the project.
 #[derive(Debug, Clone)]
@@ -76,48 +76,24 @@ struct Inner {
     settings: HelmSettings,
     owner: Owner,
     kube: Arc<Kube>,
-    helm: OnceCell<Helm>,
-    /// The clusters that were asked for without a context, with the one that was the current one.
-    clusters: Mutex<BTreeMap<KubeCluster, KubeCluster>>,
+    helm: Arc<Helm>,
 }
 
 impl HelmBackend {
     /// Takes what it is told; starts nothing yet.
     #[must_use]
-    pub fn new(settings: HelmSettings, kube: Arc<Kube>) -> Self {
+    pub fn new(settings: HelmSettings, kube: Arc<Kube>, helm: Arc<Helm>) -> Self {
         let owner = Owner { project: settings.project.clone(), scope: settings.scope.clone() };
-        Self(Inner { settings, owner, kube, helm: OnceCell::new(), clusters: Mutex::default() })
+        Self(Inner { settings, owner, kube, helm })
     }
 }
 
 impl Inner {
-    async fn helm(&self) -> Result<&Helm, BackendError> {
-        self.helm.get_or_try_init(|| Helm::find(self.kube.env())).await
-    }
-
-    /// A cluster with its context: which one is the current one may change while orch is at work, and from one
-    /// apply to the next.
-    async fn resolved(&self, cluster: &KubeCluster) -> Result<KubeCluster, BackendError> {
-        if cluster.context.is_some() {
-            return Ok(cluster.clone());
-        }
-        let mut clusters = self.clusters.lock().await;
-        if let Some(known) = clusters.get(cluster) {
-            return Ok(known.clone());
-        }
-        let ended = self.kube.run(cluster, &["config", "current-context"], None).await?;
-        // Inside a cluster there is no kubeconfig, and no context.
-        let context = Some(ended.text().trim().to_owned()).filter(|name| ended.is_success() && !name.is_empty());
-        let resolved = KubeCluster { context, ..cluster.clone() };
-        clusters.insert(cluster.clone(), resolved.clone());
-        Ok(resolved)
-    }
-
     /// Where releases are looked for.
     async fn places(&self) -> Result<BTreeSet<(KubeCluster, Option<String>)>, BackendError> {
         let mut places = BTreeSet::new();
         for (cluster, namespace) in &self.settings.places {
-            places.insert((self.resolved(cluster).await?, namespace.clone()));
+            places.insert((self.kube.resolved(cluster).await?, namespace.clone()));
         }
         let all: BTreeSet<KubeCluster> =
             places.iter().filter(|(_, namespace)| namespace.is_none()).map(|(cluster, _)| cluster.clone()).collect();

@@ -45,6 +45,10 @@ impl Inner {
         cluster: &crate::model::KubeCluster,
         namespace: Option<&str>,
     ) -> Result<Vec<Owned>, BackendError> {
+        // What still runs is looked at once it ended, also where it has not left a trace in the cluster yet; one that
+        // takes longer is as it is.
+        let held: Vec<_> = tool::marks(&self.settings.folder).into_iter().filter(|mark| tool::is_held(mark)).collect();
+        join_all(held.iter().map(|mark| tool::released(mark, "", PATIENCE))).await;
         let which = Which::Stamped(&self.owner.scope);
         let mut stored = storage::list(&self.kube, cluster, namespace, which).await?;
         let place = |one: &Stored| Place {
@@ -52,14 +56,6 @@ impl Inner {
             namespace: one.namespace.clone(),
             release: one.release.clone(),
         };
-        let pending =
-            stored.iter().filter(|one| one.is_pending()).map(|one| tool::mark(&self.settings.folder, &place(one).id()));
-        let held: Vec<_> = pending.filter(|mark| tool::is_held(mark)).collect();
-        if !held.is_empty() {
-            // What still runs is looked at once it ended; one that takes longer is as it is.
-            join_all(held.iter().map(|mark| tool::released(mark, "", PATIENCE))).await;
-            stored = storage::list(&self.kube, cluster, namespace, which).await?;
-        }
         // One that was taken over is not stamped before it is changed the first time.
         let unstamped = self.settings.known.keys().filter_map(|id| {
             let (key, own, release) = Place::parts(id).ok()?;
@@ -188,7 +184,7 @@ impl Inner {
 
     /// A release of that name that is not this state folder's.
     async fn foreign(&self, spec: &HelmSpec) -> Result<Option<(Place, Stored)>, BackendError> {
-        let cluster = self.resolved(&spec.cluster).await?;
+        let cluster = self.kube.resolved(&spec.cluster).await?;
         let place = Place { cluster, ..Place::of(spec) };
         let which = Which::Current(&place.release);
         let stored = storage::list(&self.kube, &place.cluster, Some(&place.namespace), which).await?;

@@ -21,7 +21,7 @@ const RESTARTABLE: &[&str] = &["Deployment", "StatefulSet", "DaemonSet"];
 impl Inner {
     pub(super) async fn create(&self, op: &OpContext, instance: &Instance) -> Result<ObjectId, BackendError> {
         let spec = spec_of(instance)?;
-        let place = Place { cluster: self.resolved(&spec.cluster).await?, ..Place::of(spec) };
+        let place = Place { cluster: self.kube.resolved(&spec.cluster).await?, ..Place::of(spec) };
         self.at_rest(&place).await?;
         if let Some(found) = self.find(&place).await?
             && found.stamp.op_id == op.op_id
@@ -57,7 +57,6 @@ impl Inner {
         timeout: Duration,
         stamp: impl FnOnce(u32) -> Stamp,
     ) -> Result<(), BackendError> {
-        let helm = self.helm().await?;
         // A little less than the step has: then Helm itself says what it waited for.
         let limit = timeout - timeout / 10;
         let timeout = spec.timeout.unwrap_or(limit).min(limit);
@@ -72,7 +71,7 @@ impl Inner {
         if spec.create_namespace {
             args.push("--create-namespace".to_owned());
         }
-        if helm.major >= 4 {
+        if self.helm.major().await? >= 4 {
             args.push("--wait=hookOnly".to_owned());
             // What the file says goes before what was changed by hand, which the plan has shown.
             let by_server = match &newest {
@@ -100,7 +99,7 @@ impl Inner {
         secrets: &[&str],
     ) -> Result<(), BackendError> {
         let mark = tool::mark(&self.settings.folder, &place.id());
-        let ended = self.helm().await?.change(args, values, &mark).await?;
+        let ended = self.helm.change(args, values, &mark).await?;
         if ended.is_success() { Ok(()) } else { Err(tool::refused(doing, &ended, secrets)) }
     }
 
@@ -181,12 +180,11 @@ impl Inner {
     }
 
     async fn roll_back(&self, place: &Place, to: &Stored, timeout: Duration) -> Result<(), BackendError> {
-        let helm = self.helm().await?;
         let mut args = vec!["rollback".to_owned(), place.release.clone(), to.number.to_string()];
         args.extend(tool::flags(&place.cluster, &place.namespace));
         // How many are kept is for the next upgrade, which knows it.
         args.extend(["--history-max=0".to_owned(), seconds(timeout)]);
-        if helm.major >= 4 {
+        if self.helm.major().await? >= 4 {
             args.push("--wait=hookOnly".to_owned());
             args.extend((to.content()?.apply_method == "ssa").then(|| "--force-conflicts".to_owned()));
         }

@@ -10,9 +10,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::future::try_join;
 use serde_json::Value;
 
+use super::chance::is_left_to_chance;
 use super::place::Place;
 use super::storage::{self, Which};
-use super::tool::{self, Helm};
+use super::tool;
 use super::{Inner, chart_of};
 use crate::backend::BackendError;
 use crate::backend::kube;
@@ -26,22 +27,21 @@ const SHORTEST: usize = 4;
 impl Inner {
     /// A release with what it comes to, and the cluster that it is for.
     pub(super) async fn rendered(&self, name: &ServiceName, spec: &HelmSpec) -> Result<HelmSpec, BackendError> {
-        let helm = self.helm().await?;
         let mut spec = spec.clone();
-        spec.cluster = self.resolved(&spec.cluster).await?;
+        spec.cluster = self.kube.resolved(&spec.cluster).await?;
         let place = Place::of(&spec);
         let (version, now) = match &spec.chart {
             // Its newest version may be another one the next moment, so that it is asked first.
             Chart::Named(_) if !spec.version.as_deref().is_some_and(is_exact) => {
-                let version = self.version(helm, name, &spec).await?;
+                let version = self.version(name, &spec).await?;
                 spec.version = Some(version.clone()).filter(|version| !version.is_empty());
-                (version, self.template(helm, name, &spec, &place).await?)
+                (version, self.template(name, &spec, &place).await?)
             }
-            _ => try_join(self.version(helm, name, &spec), self.template(helm, name, &spec, &place)).await?,
+            _ => try_join(self.version(name, &spec), self.template(name, &spec, &place)).await?,
         };
         let (mut objects, mut hooks) = now;
-        if !self.is_deployed(&place, &objects).await? {
-            let (again, hooks_again) = self.template(helm, name, &spec, &place).await?;
+        if is_left_to_chance(&spec) && !self.is_deployed(&place, &objects).await? {
+            let (again, hooks_again) = self.template(name, &spec, &place).await?;
             settle(&mut objects, &again);
             settle(&mut hooks, &hooks_again);
         }
@@ -53,7 +53,6 @@ impl Inner {
 
     async fn template(
         &self,
-        helm: &Helm,
         name: &ServiceName,
         spec: &HelmSpec,
         place: &Place,
@@ -64,7 +63,7 @@ impl Inner {
             args.extend(tool::flags(&spec.cluster, &spec.namespace));
             args.extend(["--is-upgrade", "--skip-tests", dry_run].map(str::to_owned));
             args.extend(values_args(spec));
-            helm.look(&args, Some(&values_line(spec))).await
+            self.helm.look(&args, Some(&values_line(spec))).await
         };
         let mut ended = run("--dry-run=server").await?;
         // The kinds that a chart brings along itself are not there before its first installation.
@@ -83,14 +82,14 @@ impl Inner {
     }
 
     /// The version of the chart; empty where nothing says it.
-    async fn version(&self, helm: &Helm, name: &ServiceName, spec: &HelmSpec) -> Result<String, BackendError> {
+    async fn version(&self, name: &ServiceName, spec: &HelmSpec) -> Result<String, BackendError> {
         match (&spec.chart, &spec.version) {
             (Chart::Named(_), Some(version)) if is_exact(version) => Ok(version.clone()),
             (Chart::Local(path), _) if path.is_dir() => Ok(version_of(&read_chart(path))),
             _ => {
                 let mut args = vec!["show".to_owned(), "chart".to_owned(), chart_of(spec)];
                 args.extend(spec.version.iter().map(|version| format!("--version={version}")));
-                let ended = helm.look(&args, None).await?;
+                let ended = self.helm.look(&args, None).await?;
                 if !ended.is_success() {
                     return Err(tool::refused(&format!("look at the chart of {name}"), &ended, &[]));
                 }

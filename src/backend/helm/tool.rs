@@ -5,6 +5,7 @@
 //! waits for it; the mark, with the process group of the two, is written before the shell is told to go on. So a
 //! Helm that outlives a killed orch is never unseen, and one that was killed is known to be gone.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Child;
+use tokio::sync::OnceCell;
 
 use crate::backend::BackendError;
 use crate::backend::kube::{Ended, Tool, hear, trouble};
@@ -32,11 +34,17 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// cut short: then whoever wrote it is gone, and Helm must not go on with half of the values.
 const SCRIPT: &str = "IFS= read -r v || exit 97; printf '%s\\n' \"$v\" | \"$@\"";
 
-/// `helm`, and which one it is.
+/// `helm`, looked for in orch's own environment once it is needed; one for all that use it.
+pub struct Helm {
+    env: BTreeMap<String, String>,
+    found: OnceCell<Found>,
+}
+
+/// A `helm` whose version will do.
 #[derive(Debug, Clone)]
-pub(super) struct Helm {
+struct Found {
     tool: Tool,
-    pub(super) major: u32,
+    major: u32,
 }
 
 /// Who changes a release.
@@ -47,34 +55,57 @@ struct Mark {
 }
 
 impl Helm {
-    /// Finds it and asks it for its version.
-    pub(super) async fn find(env: &std::collections::BTreeMap<String, String>) -> Result<Self, BackendError> {
-        let missing = || BackendError::new("`helm` is not in PATH").with_hint(INSTALL);
-        let tool = Tool::find("helm", env).ok_or_else(missing)?;
-        let ended = tool.run(["version", "--template", "{{.Version}}"], None).await?;
-        let said = ended.text();
-        let (major, minor) = version(&said).ok_or_else(|| {
-            let said = if ended.stderr.is_empty() { said.trim() } else { &ended.stderr };
-            BackendError::new(format!("`helm version` does not say its version: {said}")).with_hint(INSTALL)
-        })?;
-        if (major, minor) < OLDEST || major > NEWEST {
-            let message = format!("`helm` is version {major}.{minor}, and 3.13 or later, or 4, is needed");
-            return Err(BackendError::new(message).with_hint(INSTALL));
-        }
-        Ok(Self { tool, major })
+    /// Takes orch's own environment; starts nothing yet.
+    #[must_use]
+    pub fn new(env: BTreeMap<String, String>) -> Self {
+        Self { env, found: OnceCell::new() }
     }
 
-    /// Runs what only looks.
+    fn find(&self) -> Result<Tool, BackendError> {
+        Tool::find("helm", &self.env).ok_or_else(|| BackendError::new("`helm` is not in PATH").with_hint(INSTALL))
+    }
+
+    /// It, once its version will do.
+    async fn checked(&self) -> Result<&Found, BackendError> {
+        self.found
+            .get_or_try_init(|| async {
+                let tool = self.find()?;
+                let ended = tool.run(["version", "--template", "{{.Version}}"], None).await?;
+                let said = ended.text();
+                let (major, minor) = version(&said).ok_or_else(|| {
+                    let said = if ended.stderr.is_empty() { said.trim() } else { &ended.stderr };
+                    BackendError::new(format!("`helm version` does not say its version: {said}")).with_hint(INSTALL)
+                })?;
+                if (major, minor) < OLDEST || major > NEWEST {
+                    let message = format!("`helm` is version {major}.{minor}, and 3.13 or later, or 4, is needed");
+                    return Err(BackendError::new(message).with_hint(INSTALL));
+                }
+                Ok(Found { tool, major })
+            })
+            .await
+    }
+
+    /// Its major version.
+    pub(super) async fn major(&self) -> Result<u32, BackendError> {
+        Ok(self.checked().await?.major)
+    }
+
+    /// Runs what only looks, the first time beside finding out whether the version will do.
     pub(super) async fn look(&self, args: &[String], stdin: Option<&str>) -> Result<Ended, BackendError> {
-        self.tool.run(args, stdin.map(str::as_bytes)).await
+        let tool = self.find()?;
+        // What is wrong with the version also tells why looking failed, so that it is told first.
+        let (checked, looked) = tokio::join!(self.checked(), tool.run(args, stdin.map(str::as_bytes)));
+        checked?;
+        looked
     }
 
     /// Runs what changes a release, marked by `mark` for as long as it runs. `values` is one line.
     pub(super) async fn change(&self, args: &[String], values: &str, mark: &Path) -> Result<Ended, BackendError> {
         let failed = |error: std::io::Error| BackendError::new(format!("cannot run helm: {error}"));
-        let shell = Tool { program: PathBuf::from("/bin/sh"), env: self.tool.env.clone() };
+        let tool = &self.checked().await?.tool;
+        let shell = Tool { program: PathBuf::from("/bin/sh"), env: tool.env.clone() };
         let mut command = shell.command();
-        command.args(["-c", SCRIPT, "sh"]).arg(&self.tool.program).args(args);
+        command.args(["-c", SCRIPT, "sh"]).arg(&tool.program).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Running(Some(command.spawn().map_err(failed)?));
         let Some(child) = running.0.as_mut() else { return Err(BackendError::new("helm is gone")) };
@@ -117,6 +148,12 @@ pub(super) fn flags(cluster: &KubeCluster, namespace: &str) -> Vec<String> {
 /// Where the mark of a release is.
 pub(super) fn mark(folder: &Path, id: &ObjectId) -> PathBuf {
     folder.join(format!("{}.json", Digest::of(id.as_str().as_bytes()).short()))
+}
+
+/// The marks that are there.
+pub(super) fn marks(folder: &Path) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    found.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
 }
 
 /// Whether a Helm that orch started still changes a release.
@@ -213,8 +250,6 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn env() -> BTreeMap<String, String> {
@@ -222,7 +257,8 @@ mod tests {
     }
 
     fn helm(program: &str) -> Helm {
-        Helm { tool: Tool { program: program.into(), env: env() }, major: 4 }
+        let found = Found { tool: Tool { program: program.into(), env: env() }, major: 4 };
+        Helm { env: env(), found: OnceCell::new_with(Some(found)) }
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! The API of a cluster through `kubectl proxy`: cheap requests, with the credentials that kubectl has.
 //!
 //! One kubectl is kept for each cluster, on a socket in a folder that only this user can enter. It only looks:
-//! what changes anything goes through `kubectl` commands of their own. It ends with orch, however orch ends.
+//! what changes anything goes through `kubectl` commands of their own, and what would change is asked as a dry run.
+//! It ends with orch, however orch ends.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -21,6 +22,7 @@ use tokio::sync::Mutex;
 use super::tool::{Kept, Tool};
 use super::trouble::{is_not_found, trouble};
 use crate::backend::BackendError;
+use crate::model::{KubeId, KubeObject};
 
 /// How long the server may take to answer a request that only looks.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +32,7 @@ pub struct Api {
     /// The folder of the socket; it goes with kubectl.
     folder: PathBuf,
     kept: std::sync::Mutex<Kept>,
-    connections: Mutex<Vec<SendRequest<Empty<Bytes>>>>,
+    connections: Mutex<Vec<SendRequest<Full<Bytes>>>>,
     plurals: Mutex<BTreeMap<(String, String), (String, bool)>>,
 }
 
@@ -41,7 +43,7 @@ impl Api {
         let socket = folder.join("api");
         let mut args = args.to_vec();
         args.extend(["proxy".to_owned(), format!("--unix-socket={}", socket.display())]);
-        args.extend(["--reject-methods=POST,PUT,PATCH,DELETE".to_owned()]);
+        args.extend(["--reject-methods=POST,PUT,DELETE".to_owned()]);
         let mut kept = Kept::start(tool, &args, Some(&folder))?;
         let child = kept.child().and_then(|child| Some((child.stdout.take()?, child.stderr.take()?)));
         let Some((stdout, mut stderr)) = child else { return Err(BackendError::new("kubectl has no pipes")) };
@@ -70,7 +72,7 @@ impl Api {
         kept.child().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    async fn connection(&self) -> Result<SendRequest<Empty<Bytes>>, String> {
+    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, String> {
         while let Some(connection) = self.connections.lock().await.pop() {
             if connection.is_ready() {
                 return Ok(connection);
@@ -87,30 +89,62 @@ impl Api {
     /// # Errors
     /// When it cannot be asked, or refuses.
     pub async fn get(&self, path: &str) -> Result<Option<Value>, BackendError> {
-        let (status, body) = match tokio::time::timeout(PATIENCE, self.request(path)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(trouble("ask the cluster", &error)),
-            Err(_) => return Err(trouble("ask the cluster", "i/o timeout")),
-        };
-        let value: Option<Value> = serde_json::from_slice(&body).ok();
-        if status.is_success() {
-            let text = || String::from_utf8_lossy(&body).into_owned();
-            return Ok(Some(value.unwrap_or_else(|| Value::String(text()))));
-        }
-        let message = value.as_ref().and_then(|value| value.get("message")).and_then(Value::as_str);
-        let reason = value.as_ref().and_then(|value| value.get("reason")).and_then(Value::as_str).unwrap_or_default();
-        let said = message.map_or_else(|| String::from_utf8_lossy(&body).into_owned(), str::to_owned);
+        let doing = "ask the cluster";
+        let (status, body) = self.ask(doing, Request::get(path), Bytes::new()).await?;
         if status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let said = if reason.is_empty() || is_not_found(&said) { said } else { format!("{said} ({reason})") };
-        Err(trouble("ask the cluster", &said))
+        if status.is_success() {
+            let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
+            return Ok(Some(serde_json::from_slice(&body).unwrap_or_else(|_| text())));
+        }
+        Err(trouble(doing, &complaint(&body)))
     }
 
-    async fn request(&self, path: &str) -> Result<(StatusCode, Bytes), String> {
+    /// What the server would make of an object if `manager` applied it, or what it has against that. Nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or this user may not ask it.
+    pub async fn would_become(
+        &self,
+        object: &KubeObject,
+        manager: &str,
+    ) -> Result<Result<Value, String>, BackendError> {
+        let doing = "compare what is there with what was applied";
+        let Some(path) = self.path(&object.id).await? else { return Ok(Err("its kind is not known".to_owned())) };
+        // What was applied once is valid. Of the fields that others have since, those of the object are compared too.
+        let path = format!("{path}?dryRun=All&force=true&fieldValidation=Ignore&fieldManager={manager}");
+        let request = Request::builder().method(Method::PATCH).uri(path);
+        // All JSON is YAML.
+        let request = request.header("Content-Type", "application/apply-patch+yaml");
+        let body = Bytes::copy_from_slice(object.json.reveal().as_bytes());
+        let (status, body) = self.ask(doing, request, body).await?;
+        if status.is_success() {
+            let value = serde_json::from_slice(&body);
+            return value.map(Ok).map_err(|error| trouble(doing, &format!("it answers nonsense: {error}")));
+        }
+        let said = complaint(&body);
+        let is_asker = status == StatusCode::UNAUTHORIZED || said.contains("cannot patch resource");
+        if is_asker || status.is_server_error() { Err(trouble(doing, &said)) } else { Ok(Err(said)) }
+    }
+
+    async fn ask(
+        &self,
+        doing: &str,
+        request: hyper::http::request::Builder,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), BackendError> {
+        match tokio::time::timeout(PATIENCE, self.send(request, body)).await {
+            Ok(answer) => answer.map_err(|error| trouble(doing, &error)),
+            Err(_) => Err(trouble(doing, "i/o timeout")),
+        }
+    }
+
+    async fn send(&self, request: hyper::http::request::Builder, body: Bytes) -> Result<(StatusCode, Bytes), String> {
         let mut connection = self.connection().await?;
-        let request = Request::get(path).header("Host", "localhost").header("Accept", "application/json");
-        let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+        let request = request.header("Host", "localhost").header("Accept", "application/json");
+        let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
         let answer = connection.send_request(request).await.map_err(|error| error.to_string())?;
         let status = answer.status();
         let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
@@ -134,14 +168,22 @@ impl Api {
     ///
     /// # Errors
     /// When the server cannot be asked, or refuses.
-    pub async fn object(&self, id: &crate::model::KubeId) -> Result<Option<Value>, BackendError> {
+    pub async fn object(&self, id: &KubeId) -> Result<Option<Value>, BackendError> {
+        match self.path(id).await? {
+            Some(path) => self.get(&path).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Where an object is; `None` where its kind is not known.
+    async fn path(&self, id: &KubeId) -> Result<Option<String>, BackendError> {
         let Some((plural, namespaced)) = self.plural(&id.api_version, &id.kind).await? else { return Ok(None) };
         let base = base(&id.api_version);
         let within = match (&id.namespace, namespaced) {
             (Some(namespace), true) => format!("/namespaces/{namespace}"),
             _ => String::new(),
         };
-        self.get(&format!("{base}{within}/{plural}/{}", id.name)).await
+        Ok(Some(format!("{base}{within}/{plural}/{}", id.name)))
     }
 
     /// The plural of a kind, and whether it is in namespaces.
@@ -162,6 +204,17 @@ impl Api {
             }
         }
         Ok(plurals.get(&wanted).cloned())
+    }
+}
+
+/// Why the server refuses, as it says it.
+fn complaint(body: &[u8]) -> String {
+    let value: Option<Value> = serde_json::from_slice(body).ok();
+    let text = |key: &str| value.as_ref()?.get(key)?.as_str();
+    let said = text("message").map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned);
+    match text("reason") {
+        Some(reason) if !reason.is_empty() && !is_not_found(&said) => format!("{said} ({reason})"),
+        _ => said,
     }
 }
 

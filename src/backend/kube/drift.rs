@@ -1,12 +1,16 @@
 //! How live objects differ from what was applied: what the server would make of them if it were applied again.
 
-use futures_util::future::try_join_all;
+use futures_util::future::try_join;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 
-use super::{Kube, manifest, said, trouble};
+use super::api::Api;
+use super::{Kube, manifest, trouble};
 use crate::backend::BackendError;
 use crate::model::{KubeCluster, KubeId, KubeObject, has_password, is_secret_name};
 
+/// How many objects are asked about at the same time.
+const AT_ONCE: usize = 32;
 /// How long a value may be to be told.
 const LONGEST: usize = 60;
 /// How many differences of an object are told.
@@ -33,83 +37,24 @@ pub(super) async fn find(
     if objects.is_empty() {
         return Ok(Vec::new());
     }
-    let api = kube.api(cluster).await?;
-    let live = try_join_all(objects.iter().map(|object| api.object(&object.id))).await?;
-    let mut found = Vec::new();
-    let mut there = Vec::new();
-    for (object, live) in objects.iter().zip(live) {
-        match live {
-            Some(live) => there.push((object, live)),
-            None => found.push(Difference { id: object.id.clone(), is_gone: true, fields: Vec::new() }),
-        }
-    }
-    if there.is_empty() {
-        return Ok(found);
-    }
-    let input = document(there.iter().map(|(object, _)| *object));
-    let manager = format!("--field-manager={manager}");
-    // What was applied once is valid: to have kubectl say so again would cost a download of all schemas.
-    let args = [
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        &manager,
-        "--dry-run=server",
-        "--validate=false",
-        "--output=json",
-        "--filename=-",
-    ];
-    let ended = kube.run(cluster, &args, Some(input.as_bytes())).await?;
-    let would = Would::read(&ended.stdout);
-    if !ended.is_success() && would.0.is_empty() {
-        return Err(trouble("compare what is there with what was applied", &said(&ended)));
-    }
-    for (object, live) in there {
-        match would.get(&object.id) {
-            Some(would) => {
-                let fields = differences(&live, would);
-                if !fields.is_empty() {
-                    found.push(Difference { id: object.id.clone(), is_gone: false, fields });
-                }
-            }
-            // What the server refuses to apply again, such as a field that cannot change, differs too.
-            None => {
-                let fields =
-                    vec![format!("it cannot be applied again: {}", trouble("apply it", &said(&ended)).message)];
-                found.push(Difference { id: object.id.clone(), is_gone: false, fields });
-            }
-        }
-    }
-    Ok(found)
+    let api = &*kube.api(cluster).await?;
+    let compared: Vec<_> = objects.iter().map(|object| compare_object(api, object, manager)).collect();
+    let found: Vec<Option<Difference>> = stream::iter(compared).buffered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
-/// Objects as one text that kubectl takes: one after the other, as it knows more about each than about a list.
-fn document<'o>(objects: impl Iterator<Item = &'o KubeObject>) -> String {
-    let items: Vec<&str> = objects.map(|object| object.json.reveal()).collect();
-    items.join("\n")
-}
-
-/// What objects would become.
-struct Would(Vec<(KubeId, Value)>);
-
-impl Would {
-    /// Reads what kubectl prints: an object, a list, or one after the other.
-    fn read(stdout: &[u8]) -> Self {
-        let values = serde_json::Deserializer::from_slice(stdout).into_iter::<Value>().map_while(Result::ok);
-        let mut found = Vec::new();
-        for value in values {
-            let items = match value.get("items").and_then(Value::as_array) {
-                Some(items) => items.clone(),
-                None => vec![value],
-            };
-            found.extend(items.into_iter().filter_map(|item| Some((manifest::identity(&item).ok()?, item))));
+async fn compare_object(api: &Api, object: &KubeObject, manager: &str) -> Result<Option<Difference>, BackendError> {
+    let (live, would) = try_join(api.object(&object.id), api.would_become(object, manager)).await?;
+    let (is_gone, fields) = match (live, would) {
+        (None, _) => (true, Vec::new()),
+        (Some(live), Ok(would)) => (false, differences(&live, &would)),
+        // What the server refuses to apply again, such as a field that cannot change, differs too.
+        (Some(_), Err(said)) => {
+            (false, vec![format!("it cannot be applied again: {}", trouble("apply it", &said).message)])
         }
-        Self(found)
-    }
-
-    fn get(&self, id: &KubeId) -> Option<&Value> {
-        self.0.iter().find(|(other, _)| other.is_same(id)).map(|(_, value)| value)
-    }
+    };
+    let is_other = is_gone || !fields.is_empty();
+    Ok(is_other.then(|| Difference { id: object.id.clone(), is_gone, fields }))
 }
 
 /// How a live object differs from another form of it, for a person; nothing that may be secret is told.

@@ -5,6 +5,7 @@
 //! with each call.
 
 mod api;
+mod context;
 mod drift;
 mod evidence;
 mod forward;
@@ -36,6 +37,8 @@ pub use tool::{Ended, Tool};
 pub use trouble::{is_not_found, is_unauthorized, is_unreachable, trouble};
 pub use yaml::to_yaml;
 
+use context::Current;
+
 use super::BackendError;
 use crate::model::KubeCluster;
 
@@ -45,15 +48,18 @@ const OLDEST: u32 = 22;
 /// The clusters of a project.
 pub struct Kube {
     env: BTreeMap<String, String>,
+    /// `kubectl`, once its version is known to do.
     kubectl: OnceCell<Tool>,
     apis: Mutex<BTreeMap<KubeCluster, Arc<Api>>>,
+    /// The clusters that were asked for without a context, with the one that was the current one.
+    resolved: Mutex<BTreeMap<KubeCluster, KubeCluster>>,
 }
 
 impl Kube {
     /// Takes orch's own environment, in which kubectl is looked for and runs; starts nothing yet.
     #[must_use]
     pub fn new(env: BTreeMap<String, String>) -> Self {
-        Self { env, kubectl: OnceCell::new(), apis: Mutex::default() }
+        Self { env, kubectl: OnceCell::new(), apis: Mutex::default(), resolved: Mutex::default() }
     }
 
     /// The environment that the tools get.
@@ -69,16 +75,52 @@ impl Kube {
     pub async fn tool(&self) -> Result<&Tool, BackendError> {
         self.kubectl
             .get_or_try_init(|| async {
-                let tool = Tool::find("kubectl", &self.env).ok_or_else(|| {
-                    BackendError::new("`kubectl` is not in PATH").with_hint(
-                        "install kubectl (https://kubernetes.io/docs/tasks/tools/), and see that PATH has it",
-                    )
-                })?;
+                let tool = self.found()?;
                 let ended = tool.run(["version", "--client", "--output=json"], None).await?;
                 check_version(&ended)?;
                 Ok(tool)
             })
             .await
+    }
+
+    fn found(&self) -> Result<Tool, BackendError> {
+        Tool::find("kubectl", &self.env).ok_or_else(|| {
+            BackendError::new("`kubectl` is not in PATH")
+                .with_hint("install kubectl (https://kubernetes.io/docs/tasks/tools/), and see that PATH has it")
+        })
+    }
+
+    /// Does what only looks beside finding out whether the version will do.
+    async fn beside_check<T>(&self, look: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
+        // What is wrong with the version also tells why looking failed, so that it is told first.
+        let (tool, looked) = tokio::join!(self.tool(), look);
+        tool?;
+        looked
+    }
+
+    /// A cluster with its context: which one is the current one may change while orch is at work, and from one
+    /// apply to the next.
+    ///
+    /// # Errors
+    /// When kubectl cannot run.
+    pub async fn resolved(&self, cluster: &KubeCluster) -> Result<KubeCluster, BackendError> {
+        if cluster.context.is_some() {
+            return Ok(cluster.clone());
+        }
+        let mut resolved = self.resolved.lock().await;
+        if let Some(known) = resolved.get(cluster) {
+            return Ok(known.clone());
+        }
+        let context = match context::current(cluster, &self.env) {
+            Current::Known(context) => context,
+            Current::Unclear => {
+                let ended = self.run(cluster, &["config", "current-context"], None).await?;
+                Some(ended.text().trim().to_owned()).filter(|name| ended.is_success() && !name.is_empty())
+            }
+        };
+        let with_context = KubeCluster { context, ..cluster.clone() };
+        resolved.insert(cluster.clone(), with_context.clone());
+        Ok(with_context)
     }
 
     /// Runs `kubectl` against a cluster; what it wrote. `doing` says what for: `apply the manifests of web`.
@@ -111,12 +153,11 @@ impl Kube {
     /// # Errors
     /// When kubectl cannot run, or does not take the kubeconfig.
     pub async fn api(&self, cluster: &KubeCluster) -> Result<Arc<Api>, BackendError> {
-        let tool = self.tool().await?;
         let mut apis = self.apis.lock().await;
         if let Some(api) = apis.get(cluster).filter(|api| api.is_alive()) {
             return Ok(api.clone());
         }
-        let api = Api::start(tool, &flags(cluster)).await?;
+        let api = self.beside_check(Api::start(&self.found()?, &flags(cluster))).await?;
         apis.insert(cluster.clone(), api.clone());
         Ok(api)
     }

@@ -39,8 +39,14 @@ fn a_tool_that_is_missing_or_too_old_is_named() {
     shop.project.orch(&["plan"]).exits(1).says(&["does not say its version: broken"]);
     std::fs::remove_file(bin.join("helm")).unwrap();
     shop.project.set_env("PATH", &bin.display().to_string());
+    let link = |name: &str| {
+        let _ = std::fs::remove_file(bin.join(name));
+        std::os::unix::fs::symlink(Tools::get().bin(name), bin.join(name)).unwrap();
+    };
+    link("kubectl");
     shop.project.orch(&["plan"]).exits(1).says(&["`helm` is not in PATH"]);
-    std::os::unix::fs::symlink(Tools::get().bin("helm"), bin.join("helm")).unwrap();
+    link("helm");
+    std::fs::remove_file(bin.join("kubectl")).unwrap();
     shop.project.orch(&["plan"]).exits(1).says(&["`kubectl` is not in PATH"]);
 }
 

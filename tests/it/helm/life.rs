@@ -89,7 +89,7 @@ fn a_secret_reaches_the_cluster_and_no_argument() {
     shop.project.apply();
     shop.project.orch(&["restart", "web"]).ok();
     let said = std::fs::read_to_string(&log).unwrap();
-    assert!(said.contains("upgrade") && said.contains("--values=-") && said.contains("apply"), "{said}");
+    assert!(said.contains("upgrade") && said.contains("--values=-") && said.contains("restart"), "{said}");
     assert!(!said.contains(SECRET), "{said}");
     shop.keeps_its_secret();
 }

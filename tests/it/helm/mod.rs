@@ -5,6 +5,7 @@ mod hands;
 #[cfg(feature = "failpoints")]
 mod kill;
 mod life;
+mod sources;
 
 use std::os::unix::fs::symlink;
 

@@ -2,7 +2,8 @@
 //!
 //! They are compiled in with the feature `failpoints` only. `FAILPOINTS="journal.begin.synced=return"`
 //! kills the process with SIGKILL when it first reaches that point, and
-//! `FAILPOINTS="journal.begin.synced=2*off->return"` when it reaches it for the third time.
+//! `FAILPOINTS="journal.begin.synced=2*off->return"` when it reaches it for the third time. A run with `ORCH_PASSED=FILE`
+//! writes there which points it passes, a line for each, so that a test need not kill at what is never reached.
 
 /// Every crash point, in the order in which a run meets them; tests kill a run at each.
 pub const CRASH_POINTS: &[&str] = &[
@@ -142,12 +143,24 @@ pub fn die() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }
 
+/// Writes down that a point is passed, where a test asks for it.
+#[cfg(feature = "failpoints")]
+#[expect(clippy::disallowed_methods, reason = "only tests ask for it, as they do with FAILPOINTS")]
+pub fn passes(point: &str) {
+    use std::io::Write;
+    let Some(path) = std::env::var_os("ORCH_PASSED") else { return };
+    if let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path) {
+        let _ = file.write_all(format!("{point}\n").as_bytes());
+    }
+}
+
 /// Marks a boundary at which a test may kill the run.
 #[cfg(feature = "failpoints")]
 #[macro_export]
 macro_rules! crash_point {
     ($name:expr) => {
         debug_assert!($crate::sys::CRASH_POINTS.contains(&$name), "{} is not listed", $name);
+        $crate::sys::passes($name);
         if fail::eval($name, |_| ()).is_some() {
             $crate::sys::die();
         }

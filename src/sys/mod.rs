@@ -14,6 +14,8 @@ mod terminal;
 
 pub use ask::ask_program;
 pub use clock::now;
+#[cfg(feature = "failpoints")]
+pub use crash::passes;
 pub use crash::{CRASH_POINTS, die};
 pub use environment::base_environment;
 pub use files::{Durability, beside, create_private_dir, read_if_exists, sync_dir, write_atomic};

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use orch::sys::CRASH_POINTS;
+
 pub(super) const ORCH: &str = env!("CARGO_BIN_EXE_orch");
 
 /// How a command ended.
@@ -60,6 +62,11 @@ impl World {
     /// Runs orch with a crash point armed: `journal.begin.synced=return`.
     pub(super) fn orch_with(&self, args: &[&str], failpoints: &str) -> Ended {
         self.command(args, failpoints).output().unwrap().into()
+    }
+
+    /// Applies with one more variable in the environment.
+    pub(super) fn apply_with(&self, name: &str, value: &Path) -> Output {
+        self.command(&["apply", "--auto-approve"], "").env(name, value).output().unwrap()
     }
 
     pub(super) fn start(&self, args: &[&str]) -> Child {
@@ -188,4 +195,16 @@ pub(super) fn leftovers(folder: &Path) -> Vec<String> {
 /// Says something past the test harness, which shows what a test prints only when it fails.
 pub(super) fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "campaign: {line}");
+}
+
+/// The boundaries that a run meets, in the order of their list: each point, with how often it was passed before. The run
+/// is told where to write them by a variable of its environment.
+pub(super) fn boundaries(run: impl FnOnce(&str, &Path) -> Output) -> Vec<(&'static str, usize)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("passed");
+    let ran = run("ORCH_PASSED", &path);
+    assert!(ran.status.code().is_some(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let passed = std::fs::read_to_string(path).unwrap();
+    let times = |point: &str| passed.lines().filter(|line| *line == point).count();
+    CRASH_POINTS.iter().flat_map(|point| (0..times(point)).map(move |passes| (*point, passes))).collect()
 }

@@ -2,11 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "the boundaries that were covered are named when the test fails")]
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 
 use orch::sys::CRASH_POINTS;
 
-use crate::campaign::world::tell;
+use crate::campaign::world::{boundaries, tell};
 use crate::support::{Deployment, Fleet, Host, wait_until};
 
 /// What begins the names of the boundaries of a step and its entries in the journal; of state and lock every one is met
@@ -33,10 +34,16 @@ impl Scenario<'_> {
         let mut covered = Vec::new();
         let mut at = 0;
         self.go_to(0, "first");
+        let mut met = BTreeSet::new();
+        for turn in (1..=self.turns.len()).map(|turn| turn % self.turns.len()) {
+            self.world.yaml(self.broken.as_ref().map_or(&self.turns[turn].0, |broken| &broken.0));
+            let apply = || self.world.command(&["apply", "--auto-approve"]);
+            met.extend(boundaries(|env, path| apply().env(env, path).output().unwrap()).into_iter().map(|(it, _)| it));
+        }
         let own = |point: &&&str| {
             let rolls = ["step.undo.", "step.after."].iter().any(|start| point.starts_with(start));
             let step = STEP.iter().any(|start| point.starts_with(start)) && !rolls;
-            step || point.starts_with(&format!("{}.", self.backend))
+            met.contains(**point) && (step || point.starts_with(&format!("{}.", self.backend)))
         };
         let turns = if self.each { self.turns.len() } else { 1 };
         for point in CRASH_POINTS.iter().filter(own) {

@@ -76,6 +76,12 @@ pub trait Observer: Send + Sync {
         Renderings::new()
     }
 
+    /// Whether [`list`](Self::list) says more once the services are [rendered](Self::render), so that it must come
+    /// after; the others are listed meanwhile.
+    fn lists_by_rendering(&self) -> bool {
+        false
+    }
+
     /// What runs without being orch's and could be one of these instances, none of which has an object
     /// of orch's: for `orch adopt`. `named` says which object is to be which instance, in the backend's
     /// words; the others get the best match that there is.

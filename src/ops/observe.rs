@@ -29,13 +29,31 @@ pub(super) enum Probing {
 /// What every backend has, of whatever the file wants.
 pub(super) type Listings = Vec<Listing>;
 
-/// Asks every backend what it has. It takes nothing of the file, so that it can be asked while the file's services are
-/// still being found out in full.
+/// Asks every backend what it has.
 ///
 /// # Errors
 /// When a backend cannot be asked.
 pub(super) async fn ask(observers: &Observers) -> Result<Listings, OpError> {
-    let listings = observers.iter().map(|(kind, observer)| async move {
+    ask_those(observers, &[false, true]).await
+}
+
+/// Asks every backend what it has while what the file wants is found out; with that.
+///
+/// # Errors
+/// When a backend cannot be asked, or as `wanted`.
+pub(super) async fn ask_beside<T>(
+    observers: &Observers,
+    wanted: impl Future<Output = Result<T, OpError>>,
+) -> Result<(Listings, T), OpError> {
+    let meanwhile = ask_those(observers, &[false]);
+    let (mut listings, wanted) = futures_util::future::try_join(meanwhile, wanted).await?;
+    listings.extend(ask_those(observers, &[true]).await?);
+    Ok((listings, wanted))
+}
+
+async fn ask_those(observers: &Observers, by_rendering: &[bool]) -> Result<Listings, OpError> {
+    let asked = observers.iter().filter(|(_, observer)| by_rendering.contains(&observer.lists_by_rendering()));
+    let listings = asked.map(|(kind, observer)| async move {
         observer.list().await.map_err(|error| OpError::backend(format!("looking at backend {kind}"), error))
     });
     futures_util::future::try_join_all(listings).await
@@ -138,6 +156,16 @@ fn is_undecided(found: &Observation, instance: &Instance, now: Timestamp) -> boo
 /// What is on a machine that could not be asked is taken to be as it is recorded.
 pub(super) async fn list(observers: &Observers, recorded: &State) -> Result<BTreeMap<Address, Observation>, OpError> {
     Ok(by_address(ask(observers).await?, &BTreeMap::new(), recorded))
+}
+
+/// As [`list`], while what the file wants is found out; with that.
+pub(super) async fn list_beside<T>(
+    observers: &Observers,
+    recorded: &State,
+    wanted: impl Future<Output = Result<T, OpError>>,
+) -> Result<(BTreeMap<Address, Observation>, T), OpError> {
+    let (listings, wanted) = ask_beside(observers, wanted).await?;
+    Ok((by_address(listings, &BTreeMap::new(), recorded), wanted))
 }
 
 fn by_address(

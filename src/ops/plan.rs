@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::future::try_join;
-
-use super::observe::{Probing, as_recorded, ask, observe};
+use super::observe::{Probing, as_recorded, ask_beside, observe};
 use super::project::instances;
 use super::takeover::Takeover;
 use super::{OpError, Project, lan, pins, render};
@@ -69,15 +67,11 @@ pub(super) async fn plan_from(
     check_project(project, &state)?;
     let observers = project.observers(key, &state);
     let asks = options.verb.is_none() && options.request.mode == Mode::Apply && !options.no_refresh;
-    let looking = async {
-        match options.no_refresh {
-            true => Ok(None),
-            false => ask(&observers).await.map(Some),
-        }
-    };
-    // What is wanted and what is there is found out at the same time.
     let wanted = want(project, options, &observers, &state, asks);
-    let (listings, Wanted { desired, pins, notes }) = try_join(looking, wanted).await?;
+    let (listings, Wanted { desired, pins, notes }) = match options.no_refresh {
+        true => (None, wanted.await?),
+        false => ask_beside(&observers, wanted).await.map(|(listings, wanted)| (Some(listings), wanted))?,
+    };
     let mut instances = instances(&desired, key, &state, &pins);
     for (address, record) in state.records.iter().filter(|(address, _)| options.leave.contains(&address.service)) {
         if let Some(instance) = instances.get_mut(address) {

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::try_join;
-
-use super::observe::list;
+use super::observe::list_beside;
 use super::plan::{PlanOptions, Planned, plan_from};
 use super::project::instances;
 use super::takeover::Takeover;
@@ -99,7 +97,7 @@ async fn whole(project: &Project, plan: Plan, state: &State, key: &DigestKey) ->
             _ => project.instances(key, state, &plan.pins),
         })
     };
-    let (found, instances) = try_join(list(&observers, state), wanted).await?;
+    let (found, instances) = list_beside(&observers, state, wanted).await?;
     check_fingerprints(&plan, &found)?;
     let mut instances = instances;
     let taken = Takeover::reviewed(&plan, &observers, &instances, key).await?;

@@ -255,6 +255,11 @@ impl Observer for ComposeBackend {
         rendered.into_iter().map(keep).collect()
     }
 
+    /// Containers that are not labelled by orch are compared with what the files come to.
+    fn lists_by_rendering(&self) -> bool {
+        true
+    }
+
     async fn candidates(
         &self,
         instances: &[&Instance],

@@ -3,9 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use orch::sys::Identity;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::world::{World, job, service, tell};
+use crate::support::wait_until;
 
 const KILLS: usize = 220;
 
@@ -89,8 +91,12 @@ fn two_hundred_kills() {
                 _ => world.supervisors(),
             };
             if !victims.is_empty() {
-                kill(victims[usize::try_from(dice.roll(victims.len() as u64)).unwrap()]);
+                let victim = victims[usize::try_from(dice.roll(victims.len() as u64)).unwrap()];
+                let identity = Identity::of(victim);
+                kill(victim);
                 kills += 1;
+                // On a machine with much to do it takes its time to die; until then it is as it was.
+                wait_until("it is dead", || !identity.as_ref().is_some_and(Identity::is_alive));
             }
         }
         let began = Instant::now();

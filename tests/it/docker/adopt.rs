@@ -121,7 +121,7 @@ fn a_plan_takes_over_what_says_what_it_is() {
     let web = start("info");
     let refused = shop.orch(&["apply", "change.plan"]).exits(3);
     refused.says(&["what runs as web changed since it was shown"]);
-    shop.orch(&["state", "list"]).exits(1).says(&["nothing is recorded yet"]);
+    shop.orch(&["state", "list"]).ok().says(&["Nothing is recorded"]);
 
     let before = life(&shop, &web);
     shop.on_terminal("apply", "yes\n").end().ok().says(&[&takes, "adopted"]);
@@ -139,6 +139,26 @@ fn a_plan_takes_over_what_says_what_it_is() {
     assert_eq!(life(&shop, &web), before);
     shop.plans(&[], &["web replace"]);
     shop.orch(&["destroy", "--auto-approve"]).ok();
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_run_that_is_killed_while_it_takes_over_is_finished_by_the_next_apply() {
+    use std::os::unix::process::ExitStatusExt;
+    let shop = Deployment::new("services: {}\n");
+    shop.yaml(&service(&shop, "env: {LEVEL: info}"));
+    let web = by_compose(&shop, shop.name(), "web", 1, &["--env", "LEVEL=info", "orch-test/web:1"]);
+    let before = life(&shop, &web);
+    for point in ["journal.begin.written", "journal.begin.synced", "step.end.before", "journal.end.written"] {
+        let mut command = shop.command(&["apply", "--auto-approve"]);
+        let killed = command.env("FAILPOINTS", format!("{point}=return")).output().unwrap();
+        assert_eq!(killed.status.signal(), Some(9), "{point}");
+        assert_eq!(life(&shop, &web), before, "{point}");
+        shop.apply();
+        shop.orch(&["plan"]).ok().says(&["No changes"]);
+        assert_eq!(life(&shop, &web), before, "{point}");
+        shop.orch(&["state", "rm", "web"]).ok();
+    }
 }
 
 #[test]

@@ -180,6 +180,5 @@ fn plan(
         },
         &taken.found,
     );
-    let instances = taken.found.iter().map(|found| (found.instance.address.clone(), found.instance.clone())).collect();
-    Planned { plan, instances, state, taken: Some(taken) }
+    Planned { plan, instances: taken.instances().collect(), state, taken: Some(taken) }
 }

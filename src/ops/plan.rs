@@ -149,9 +149,7 @@ async fn take_over(
     let mut as_if = state.clone();
     as_if.records.extend(taken.as_if(&op_id, &state, project.now()));
     observed.extend(taken.observed(&op_id));
-    for found in &taken.found {
-        instances.insert(found.instance.address.clone(), found.instance.clone());
-    }
+    instances.extend(taken.instances());
     let mut around = decide(project, options, &as_if, &instances, &observed, &plan.pins, key)?;
     if around.steps.iter().any(|step| taken.has(&step.address)) {
         // What is to be changed at once, say because it follows another service, is better recorded before.

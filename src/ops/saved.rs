@@ -101,9 +101,7 @@ async fn whole(project: &Project, plan: Plan, state: &State, key: &DigestKey) ->
     check_fingerprints(&plan, &found)?;
     let mut instances = instances;
     let taken = Takeover::reviewed(&plan, &observers, &instances, key).await?;
-    for found in taken.iter().flat_map(|taken| &taken.found) {
-        instances.insert(found.instance.address.clone(), found.instance.clone());
-    }
+    instances.extend(taken.iter().flat_map(Takeover::instances));
     let is_other = |step: &&plan::Step| {
         let wanted = instances.get(&step.address).map(|instance| instance.revision);
         step.revision.is_some() && wanted.is_some() && step.revision != wanted

@@ -13,7 +13,7 @@ use super::OpError;
 use crate::backend::{Candidate, Observers};
 use crate::model::{
     Address, DigestKey, FieldValue, IMAGE_PIN, Instance, Kind, ObjectState, Observation, ObservedObject, OpId, RunId,
-    Spec,
+    Service, Spec,
 };
 use crate::plan::{Action, Adoptable, Adoption, Disputed, Found, Plan, Reason, TakenOver, Warning, changes};
 use crate::state::{Record, RecordStatus, State};
@@ -79,7 +79,7 @@ impl Search {
     /// Takes a candidate in: as the file wants the instance, but run as the candidate is.
     fn compare(&self, wanted: &Instance, candidate: Candidate, looked: &mut Looked) {
         let Candidate { address, matched_by, name, id, incarnation, spec, pin, beyond } = candidate;
-        let service = crate::model::Service { spec, ..(*wanted.service).clone() };
+        let service = Service { spec, ..(*wanted.service).clone() };
         let instance = Instance::new(address.clone(), service.into(), pin, &self.key);
         let reason = Reason::RunsAlready { name: name.clone(), matched_by: matched_by.clone() };
         let found = Found { instance, object: TakenOver { object: id, incarnation }, reason };
@@ -137,6 +137,11 @@ impl Takeover {
         let others = others.filter(|it| found.iter().any(|found| found.instance.address == it.address));
         let warnings = others.map(differs).collect();
         (!found.is_empty()).then(|| (Self::new(search, found), warnings))
+    }
+
+    /// What is taken over, as it is.
+    pub(super) fn instances(&self) -> impl Iterator<Item = (Address, Instance)> {
+        self.found.iter().map(|found| (found.instance.address.clone(), found.instance.clone()))
     }
 
     /// Whether it has an instance.

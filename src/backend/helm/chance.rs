@@ -53,7 +53,8 @@ fn calls_any(text: &str) -> bool {
     let mut code = actions.filter(|action| !action.trim_start_matches(['-', ' ']).starts_with("/*"));
     code.any(|action| {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
-        let mut words = action.split(|c| !is_part(c));
+        // A field of something is no call, and what a call gives may have fields: `.Values.now`, `now.Unix`.
+        let mut words = action.split(|c| !is_part(c)).map(|word| word.split('.').next().unwrap_or_default());
         words.any(|word| OTHERS.contains(&word) || FAMILIES.iter().any(|family| word.starts_with(family)))
     })
 }
@@ -72,6 +73,7 @@ mod tests {
             "{{ range keys .Values.map }}",
             "{{ tpl \"{{ uuidv4 }}\" . }}",
             "{{ list (shuffle \"abc\") }}",
+            "{{ now.Unix }}",
         ] {
             assert!(calls_any(text), "{text}");
         }

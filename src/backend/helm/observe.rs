@@ -47,8 +47,8 @@ impl Inner {
     ) -> Result<Vec<Owned>, BackendError> {
         // What still runs is looked at once it ended, also where it has not left a trace in the cluster yet; one that
         // takes longer is as it is.
-        let held: Vec<_> = tool::marks(&self.settings.folder).into_iter().filter(|mark| tool::is_held(mark)).collect();
-        join_all(held.iter().map(|mark| tool::released(mark, "", PATIENCE))).await;
+        let marks = tool::marks(&self.settings.folder);
+        join_all(marks.iter().map(|mark| tool::released(mark, "", PATIENCE))).await;
         let which = Which::Stamped(&self.owner.scope);
         let mut stored = storage::list(&self.kube, cluster, namespace, which).await?;
         let place = |one: &Stored| Place {

@@ -157,7 +157,7 @@ pub(super) fn marks(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether a Helm that orch started still changes a release.
-pub(super) fn is_held(mark: &Path) -> bool {
+fn is_held(mark: &Path) -> bool {
     let Ok(Some(text)) = sys::read_if_exists(mark) else { return false };
     let Ok(Mark { shell }) = serde_json::from_slice(&text) else { return false };
     // Of a group whose number another one has since, every process is younger than its leader, which is not the

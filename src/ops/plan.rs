@@ -45,6 +45,8 @@ pub struct PlanOptions {
     pub verb: Option<Verb>,
     /// Services that stay as they are recorded, whatever the file says.
     pub leave: BTreeSet<ServiceName>,
+    /// Whether what runs without being orch's is left to whoever runs it: what this plan makes goes down again.
+    pub own_only: bool,
 }
 
 /// Makes a plan.
@@ -144,6 +146,10 @@ async fn take_over(
         return Ok(planned);
     };
     let Planned { mut plan, state, .. } = planned;
+    if options.own_only {
+        plan.warnings.extend(taken.proposals());
+        return Ok(Planned { plan, state, ..planned });
+    }
     let mut instances = planned.instances.clone();
     let op_id = RunId::generate(project.now())?.op(0);
     let mut as_if = state.clone();

@@ -55,5 +55,6 @@ pub(super) fn options(args: &PlanningArgs, on_failure: Option<OnFailure>) -> Pla
         pins: None,
         verb: None,
         leave: Default::default(),
+        own_only: false,
     }
 }

@@ -150,7 +150,7 @@ struct Run<'r> {
 impl Run<'_> {
     async fn all(&self, session: &mut Session, signals: &mut Signals) -> Result<Exit, OpError> {
         let left = self.healthy(session).await?;
-        let options = PlanOptions { leave: left.clone(), ..PlanOptions::of(Mode::Apply) };
+        let options = PlanOptions { leave: left.clone(), own_only: true, ..PlanOptions::of(Mode::Apply) };
         let applied = change(session, self.project, options, "run", self.args.lock_timeout, signals).await;
         crate::crash_point!("managed.applied");
         let ended = match applied {

@@ -141,6 +141,17 @@ fn a_plan_takes_over_what_says_what_it_is() {
     shop.orch(&["destroy", "--auto-approve"]).ok();
 }
 
+#[test]
+fn a_run_takes_nothing_over_that_it_would_take_down() {
+    let shop = Deployment::new("services: {}\n");
+    shop.yaml(&service(&shop, "env: {LEVEL: info}"));
+    let web = by_compose(&shop, shop.name(), "web", 1, &["--env", "LEVEL=info", "orch-test/web:1"]);
+    let before = life(&shop, &web);
+    shop.orch(&["run", "--reuse", "--", "true"]).ok();
+    assert_eq!(life(&shop, &web), before);
+    assert_eq!(shop.containers(), Vec::<String>::new(), "its own went down");
+}
+
 #[cfg(feature = "failpoints")]
 #[test]
 fn a_run_that_is_killed_while_it_takes_over_is_finished_by_the_next_apply() {
